@@ -1,0 +1,92 @@
+"""The outermost tween: the request as the old clients spell it, the headers of every answer, and no trace in any."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any
+
+from pyramid.config import Configurator
+from pyramid.response import Response
+from pyramid.tweens import INGRESS
+
+from photoapp.types import Request
+from photoapp.views.errors import error_response
+from photoapp.views.params import BODY_LIMIT, Input
+
+_FORM = "application/x-www-form-urlencoded"
+_SECURITY = [
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+]
+
+
+def tween_factory(handler: Callable[[Request], Response], registry: Any) -> Callable[[Request], Response]:
+    """Every request passes here first and last."""
+    upload_limit_bytes = registry.imaging.settings.max_bytes
+
+    def tween(request: Request) -> Response:
+        started = time.perf_counter()
+        request.request_id = secrets.token_hex(8)
+        request.rate = None
+        request.degraded = set()
+        try:
+            _normalise(request)
+            request.input = Input(request, upload_limit_bytes=upload_limit_bytes)
+            response = handler(request)
+        except Exception as error:  # noqa: BLE001 - the edge answers everything
+            response = error_response(request, error)
+        _finish(request, response, registry)
+        registry.metrics.request(request, response.status_int, time.perf_counter() - started)
+        return response
+
+    return tween
+
+
+def _normalise(request: Request) -> None:
+    """``/x``, ``/x/`` and ``/x.json`` are one path; a body without a type is a form; ``_method`` is the method."""
+    environ = request.environ
+    request.called_path = request.path
+    try:
+        path = request.path_info
+    except UnicodeDecodeError:
+        environ["PATH_INFO"] = path = "/"
+        request.called_path = "/"
+    if path.startswith("/v1/"):
+        if path.endswith(".json"):
+            request.path_info = path[: -len(".json")]
+        elif path.endswith("/"):
+            request.path_info = path.rstrip("/")
+    if request.method in {"POST", "PUT", "DELETE"} and not environ.get("CONTENT_TYPE"):
+        environ["CONTENT_TYPE"] = _FORM
+    if request.method == "POST":
+        override = environ.get("QUERY_STRING", "")
+        method = request.GET.get("_method") if "_method" in override else None
+        if method is None and request.content_type == _FORM and (request.content_length or 0) <= BODY_LIMIT:
+            method = request.POST.get("_method")
+        if method in {"PUT", "DELETE"}:
+            request.method = method
+
+
+def _finish(request: Request, response: Response, registry: Any) -> None:
+    headers = response.headerlist
+    headers.append(("X-Request-Id", request.request_id))
+    if request.path_info.startswith("/v1"):
+        rate = request.rate
+        limit = registry.api_settings.rate_limit if rate is None else rate.limit
+        remaining = limit if rate is None else rate.remaining
+        headers += [
+            ("X-Ratelimit-Limit", str(limit)),
+            ("X-Ratelimit-Remaining", str(remaining)),
+            ("Cache-Control", "no-store"),
+        ]
+    if request.degraded:
+        headers.append(("X-Degraded", ",".join(sorted(request.degraded))))
+    headers += _SECURITY
+
+
+def includeme(config: Configurator) -> None:
+    """The tween, around all others."""
+    config.add_tween("photoapp.edge.tween_factory", under=INGRESS, over=["photoapp.acknowledge.tween_factory", "pyramid_tm.tm_tween_factory"])

@@ -1,0 +1,75 @@
+"""What Prometheus scrapes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from pyramid.config import Configurator
+
+from photoapp.jobs.inspect import Lag
+from photoapp.types import Request
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+class Metrics:
+    """One registry per application, so that two in one process do not share counts."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._requests = Histogram(
+            "photoapp_request_seconds", "Requests by route and status", ["route", "method", "status"],
+            buckets=_SECONDS, registry=self.registry,
+        )  # fmt: skip
+        self._tier_calls = Histogram(
+            "photoapp_tier_latency_seconds", "Calls of tiers", ["kind", "method"], buckets=_SECONDS, registry=self.registry
+        )
+        self._tier_failures = Counter(
+            "photoapp_tier_failures", "Calls of tiers that failed", ["kind", "method", "error"], registry=self.registry
+        )
+        self._degraded = Counter(
+            "photoapp_degraded", "Weaker answers given", ["tier", "route"], registry=self.registry
+        )
+        self._unknown = Counter(
+            "photoapp_unknown_outcome", "Answers APIOutcomeUnknownError", registry=self.registry
+        )
+        self._up = Gauge("photoapp_tier_up", "Whether a tier answers", ["kind"], registry=self.registry)
+        self._lag = Gauge(
+            "photoapp_outbox_lag_seconds", "Age of the oldest job that is due", ["queue"], registry=self.registry
+        )
+        self._rows = Gauge("photoapp_outbox_rows", "Jobs", ["queue", "state"], registry=self.registry)
+
+    def request(self, request: Request, status: int, seconds: float) -> None:
+        """Count one answer."""
+        route = request.matched_route.name if getattr(request, "matched_route", None) else "none"
+        self._requests.labels(route, request.method, status).observe(seconds)
+        for tier in request.degraded:
+            self._degraded.labels(tier, route).inc()
+
+    def unknown_outcome(self) -> None:
+        """Count an answer whose outcome the client must ask for again."""
+        self._unknown.inc()
+
+    def tier_call(self, kind: str, method: str, seconds: float, failure: str | None) -> None:
+        """Count one call of a tier; a ``tiers.base.Observer``."""
+        self._tier_calls.labels(kind, method).observe(seconds)
+        if failure is not None:
+            self._tier_failures.labels(kind, method, failure).inc()
+
+    def render(self, *, tiers_up: Mapping[str, bool], lags: Mapping[str, Lag]) -> bytes:
+        """The text exposition, with the gauges as of now."""
+        for kind, up in tiers_up.items():
+            self._up.labels(kind).set(up)
+        for queue, lag in lags.items():
+            self._lag.labels(queue).set(lag.oldest_s)
+            self._rows.labels(queue, "waiting").set(lag.waiting)
+            self._rows.labels(queue, "dead").set(lag.dead)
+        return generate_latest(self.registry)
+
+
+def includeme(config: Configurator) -> None:
+    """``registry.metrics``, told of every call of every tier."""
+    config.registry.metrics = Metrics()
+    for tier in config.registry.tiers.all():
+        tier.observe = config.registry.metrics.tier_call

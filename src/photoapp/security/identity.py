@@ -1,0 +1,94 @@
+"""Who is calling: resolved once per request, before any body is read where the credentials allow it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from photoapp.errors import CredentialsMissing, RateLimited, TierUnavailable
+from photoapp.services.clients import ClientService
+from photoapp.services.tokens import TokenService
+from photoapp.tiers.session import Rate, SessionTier
+from photoapp.types import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The caller, for the time of one request."""
+
+    user_id: int | None
+    client_id: str
+    scopes: frozenset[str]
+    trusted: bool
+    """An authenticated client that is one of our own."""
+    token_sha256: str | None
+
+    @property
+    def caller(self) -> str:
+        """What idempotency keys are scoped to."""
+        return f"user:{self.user_id}:{self.client_id}" if self.user_id is not None else f"client:{self.client_id}"
+
+    def principals(self) -> list[str]:
+        """What ACLs name."""
+        names = ["client"]
+        if self.trusted:
+            names.append("trusted")
+        if self.user_id is not None:
+            names += ["user", f"user:{self.user_id}"]
+        return names
+
+
+def identify(request: Request) -> Identity:
+    """The caller. Raises ``CredentialsMissing``, ``TokenInvalid``, ``ClientInvalid`` or ``RateLimited``.
+
+    The bearer header goes first, then a token in query or form (``api.query_tokens``), then a client_id.
+    """
+    settings = request.registry.api_settings
+    token = _bearer(request)
+    if token is None and settings.query_tokens:
+        token = request.input.credential("access_token")
+    if token is not None:
+        tokens: TokenService = request.registry.tokens
+        facts, rate = tokens.open(token, limit=settings.rate_limit, window_s=settings.rate_window_s)
+        _check(request, rate)
+        return Identity(facts.user_id, facts.client_id, facts.scopes, trusted=False, token_sha256=facts.sha256)
+    client_id = request.input.credential("client_id")
+    if client_id is None:
+        raise CredentialsMissing('Missing client_id or access_token URL parameter.')
+    clients: ClientService = request.registry.clients
+    client = clients.identify(client_id, request.input.credential("client_secret"))
+    _check(request, _count_client(request, client.client_id))
+    return Identity(
+        None,
+        client.client_id,
+        frozenset({"basic"}),
+        trusted=client.trusted and client.authenticated,
+        token_sha256=None,
+    )
+
+
+def _bearer(request: Request) -> str | None:
+    header = request.headers.get("Authorization")
+    if header is None:
+        return None
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise CredentialsMissing("Authorization: must be of the form 'Bearer TOKEN'")
+    return token.strip()  # type: ignore[no-any-return]
+
+
+def _count_client(request: Request, client_id: str) -> Rate | None:
+    settings = request.registry.api_settings
+    session: SessionTier = request.registry.tiers.session
+    try:
+        return session.hit(f"c:{client_id}", limit=settings.rate_limit, window_s=settings.rate_window_s)
+    except TierUnavailable:
+        return None
+
+
+def _check(request: Request, rate: Rate | None) -> None:
+    request.rate = rate
+    if rate is not None and rate.exceeded:
+        raise RateLimited(
+            f"You have exceeded the maximum number of requests per hour: {rate.limit}.",
+            retry_after_s=rate.retry_after_s,
+        )

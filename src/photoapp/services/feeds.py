@@ -1,0 +1,156 @@
+"""The home feed: ids from the feed tier, from the shards where the list ends, and the list's rebuild (DESIGN 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from pyramid.config import Configurator
+from sqlalchemy import Select
+
+from photoapp.errors import TierUnavailable
+from photoapp.models import Media, MediaState
+from photoapp.services.catalog import Catalog
+from photoapp.services.paging import Batch
+from photoapp.settings import parse_settings
+from photoapp.sharding.ids import MAX_ID
+from photoapp.sharding.newest import newest_per_parent
+from photoapp.sharding.shards import Shards, Tables
+from photoapp.tiers.feed import FeedTier
+from photoapp.visibility import Viewer
+
+DEGRADED_ACCOUNTS = 200
+"""Followed accounts that a page looks at while the feed tier is away; the answer says so (``X-Degraded: feed``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedSettings:
+    """Keys under ``feed.``."""
+
+    push_limit: int = 100_000
+    """An account with more followers is not pushed to their lists but merged when they read."""
+    chunk: int = 10_000
+    """Followers that one fan-out job serves."""
+    built_length: int = 800
+    """Entries that a rebuild puts into a list; ``tier.feed.length`` is what pushes keep."""
+
+
+class FeedService:
+    """Pages of media ids for a home feed. Ids only: what may be seen is decided where they are shown."""
+
+    def __init__(self, *, shards: Shards, feed: FeedTier, catalog: Catalog, settings: FeedSettings) -> None:
+        self._shards = shards
+        self._feed = feed
+        self._catalog = catalog
+        self._settings = settings
+
+    def batch(self, viewer: Viewer, *, below: int | None, above: int | None, count: int) -> tuple[Batch, bool]:
+        """Up to ``count`` ids below ``below`` and above ``above``, newest first; and whether the answer is degraded."""
+        assert viewer.id is not None  # noqa: S101 - a feed is somebody's; the view asked for a user
+        try:
+            page = self._feed.page(viewer.id, count=count, max_id=below, min_id=above)
+            if page is None:
+                ids = self.rebuild(viewer.id)
+                if ids is None:
+                    return self._from_shards(viewer, below, above, count), False
+                page = self._feed.page(viewer.id, count=count, max_id=below, min_id=above)
+                if page is None:
+                    return self._from_shards(viewer, below, above, count), False
+        except TierUnavailable:
+            return self._degraded(viewer, below, above, count), True
+        rows = page.ids
+        if len(rows) >= count or page.complete:
+            return Batch([(id_, id_) for id_ in rows], ended=page.complete and not page.more), False
+        # A trimmed list ends here, the feed does not: the same cursor goes on into the shards, below the list's floor.
+        edge = min([below or MAX_ID, page.floor or MAX_ID])
+        rest = self._from_shards(viewer, edge, above, count - len(rows))
+        return Batch([(id_, id_) for id_ in rows] + rest.rows, ended=rest.ended), False
+
+    def rebuild(self, user_id: int) -> list[int] | None:
+        """Build the list from the shards; None if another build holds it. Raises ``TierUnavailable``."""
+        token = self._feed.begin_build(user_id)
+        if token is None:
+            return None
+        # Asked after the list is there: a follow that committed before cannot be missed, one that commits later drops the list.
+        viewer = self._catalog.viewer(user_id)
+        length = self._settings.built_length
+        ids = newest_media(self._shards, _authors(viewer), below=None, above=None, count=length + 1)
+        self._feed.finish_build(user_id, token, ids[:length], complete=len(ids) <= length)
+        return ids
+
+    def _from_shards(self, viewer: Viewer, below: int | None, above: int | None, count: int) -> Batch:
+        ids = newest_media(self._shards, _authors(viewer), below=below, above=above, count=count)
+        return Batch([(id_, id_) for id_ in ids], ended=len(ids) < count)
+
+    def _degraded(self, viewer: Viewer, below: int | None, above: int | None, count: int) -> Batch:
+        # Ids are drawn in time order, so the highest are the accounts that joined last; any bound is arbitrary, this one is stable.
+        authors = [viewer.id or 0, *sorted(viewer.follows, reverse=True)[:DEGRADED_ACCOUNTS]]
+        ids = newest_media(self._shards, authors, below=below, above=above, count=count)
+        return Batch([(id_, id_) for id_ in ids], ended=len(ids) < count)
+
+
+def _authors(viewer: Viewer) -> Collection[int]:
+    return {viewer.id or 0, *viewer.follows}
+
+
+def newest_media(
+    shards: Shards, owners: Collection[int], *, below: int | None, above: int | None, count: int
+) -> list[int]:
+    """The newest ``count`` live photos of all owners together, newest first, exactly.
+
+    A bounded merge: each owner gives a few, and only an owner whose last one given is still among the newest is asked again. Cost:
+    one index walk per owner and round, one statement per physical database and round.
+    """
+    if not owners or count <= 0:
+        return []
+    bounds = dict.fromkeys(owners, below or MAX_ID)
+    floor = above or 0
+    per_owner = min(count, max(4, 2 * -(-count // len(bounds))))
+    found: list[int] = []
+    while bounds:
+        given = _newest_of_each(shards, bounds, per_owner)
+        unfinished: dict[int, int] = {}
+        for owner in bounds:
+            ids = given.get(owner, [])
+            found += [id_ for id_ in ids if id_ > floor]
+            if len(ids) == per_owner and min(ids) > floor:
+                unfinished[owner] = min(ids)
+        found.sort(reverse=True)
+        del found[count:]
+        threshold = found[-1] if len(found) == count else 0
+        bounds = {owner: lowest for owner, lowest in unfinished.items() if lowest > threshold}
+        per_owner = min(count, per_owner * 4)
+    return found
+
+
+def _newest_of_each(shards: Shards, bounds: dict[int, int], limit: int) -> dict[int, list[int]]:
+    groups = shards.by_shard(bounds)
+
+    def build(tables: Tables, shard: int) -> Select[tuple[int, int]]:
+        return newest_per_parent(
+            tables(Media),
+            parent="owner_id",
+            key="id",
+            bounds=[(owner, bounds[owner]) for owner in groups[shard]],
+            limit=limit,
+            columns=["owner_id", "id"],
+            where={"state": int(MediaState.LIVE)},
+            sqlite=shards.map.database_of(shard).is_sqlite,
+        )
+
+    given: dict[int, list[int]] = {}
+    for owner_id, id_ in shards.gather(groups, build):
+        given.setdefault(owner_id, []).append(id_)
+    return given
+
+
+def includeme(config: Configurator) -> None:
+    """``registry.feeds``."""
+    registry = config.registry
+    registry.feed_settings = parse_settings(FeedSettings, "feed", registry.settings)
+    registry.feeds = FeedService(
+        shards=registry.shards,
+        feed=registry.tiers.feed,
+        catalog=registry.catalog,
+        settings=registry.feed_settings,
+    )

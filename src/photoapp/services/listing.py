@@ -1,0 +1,270 @@
+"""What list endpoints show: candidates from the shards, through the visibility function, to full pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from pyramid.config import Configurator
+from sqlalchemy import select
+
+from photoapp.models import Block, Comment, Follow, Following, FollowState, Like, Liked
+from photoapp.services.catalog import Catalog, Versions
+from photoapp.services.facts import Account, Photo, Remark
+from photoapp.services.feeds import FeedService, newest_media
+from photoapp.services.paging import Batch, Page, fill_page
+from photoapp.sharding.ids import MAX_ID
+from photoapp.sharding.shards import Shards
+from photoapp.visibility import Viewer, shows, shows_card
+
+LIKERS_SHOWN, COMMENTS_SHOWN = 120, 150
+
+
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    """Photos with everybody they name, ready to be presented."""
+
+    photos: list[Photo]
+    accounts: dict[int, Account]
+    liked: set[int] | None
+    next_cursor: int | None
+    degraded: bool = False
+
+
+class ListingService:
+    """Every list that a viewer reads."""
+
+    def __init__(self, *, shards: Shards, catalog: Catalog, feeds: FeedService) -> None:
+        self._shards = shards
+        self._catalog = catalog
+        self._feeds = feeds
+
+    def gallery(self, viewer: Viewer, photos: list[Photo], *, next_cursor: int | None = None) -> Gallery:
+        """The photos with what presenting them needs. The caller has asked for their visibility."""
+        hydrated = _Hydration(self._catalog, viewer)
+        hydrated.take(photos, None)
+        return hydrated.gallery(Page(photos, next_cursor))
+
+    def feed(self, viewer: Viewer, *, count: int, max_id: int | None, min_id: int | None) -> Gallery:
+        """The home feed: the viewer's own photos and those of whom the viewer follows, whatever the list holds."""
+        degraded = False
+
+        def fetch(cursor: int | None, wanted: int) -> Batch:
+            nonlocal degraded
+            batch, weaker = self._feeds.batch(viewer, below=cursor, above=min_id, count=wanted)
+            degraded = degraded or weaker
+            return batch
+
+        def followed(account: Account) -> bool:
+            return account.id == viewer.id or account.id in viewer.follows
+
+        return self._fill(viewer, fetch, count=count, start=max_id, also=followed, degraded=lambda: degraded)
+
+    def recent(self, viewer: Viewer, owner_id: int, *, count: int, max_id: int | None, min_id: int | None) -> Gallery:
+        """An account's photos, newest first."""
+
+        def fetch(cursor: int | None, wanted: int) -> Batch:
+            ids = newest_media(self._shards, [owner_id], below=cursor, above=min_id, count=wanted)
+            return Batch([(id_, id_) for id_ in ids], ended=len(ids) < wanted)
+
+        return self._fill(viewer, fetch, count=count, start=max_id)
+
+    def liked(self, viewer: Viewer, *, count: int, max_like_id: int | None) -> Gallery:
+        """What the viewer likes, by the time of the like; the cursor is the like's id."""
+        viewer_id = viewer.id or 0
+
+        def fetch(cursor: int | None, wanted: int) -> Batch:
+            rows = self._rows(
+                viewer_id,
+                select(Liked.version, Liked.media_id)
+                .where(Liked.user_id == viewer_id, Liked.active, Liked.version < (cursor or MAX_ID))
+                .order_by(Liked.version.desc())
+                .limit(wanted),
+            )
+            return Batch([(row.version, row.media_id) for row in rows], ended=len(rows) < wanted)
+
+        return self._fill(viewer, fetch, count=count, start=max_like_id)
+
+    def follows(self, viewer: Viewer, account_id: int, *, count: int, cursor: int | None) -> Page[Account]:
+        """Whom the account follows, the latest first."""
+        return self._people(viewer, account_id, Following, "follower_id", "followed_id", count, cursor)
+
+    def followers(self, viewer: Viewer, account_id: int, *, count: int, cursor: int | None) -> Page[Account]:
+        """Who follows the account, the latest first."""
+        return self._people(viewer, account_id, Follow, "followed_id", "follower_id", count, cursor)
+
+    def requesters(self, viewer: Viewer, *, count: int, cursor: int | None) -> Page[Account]:
+        """Who waits to follow the viewer, the latest first."""
+        return self._people(
+            viewer, viewer.id or 0, Follow, "followed_id", "follower_id", count, cursor, state=FollowState.REQUESTED
+        )
+
+    def blocks(self, viewer: Viewer, *, count: int, cursor: int | None) -> Page[Account]:
+        """Whom the viewer blocks, the latest first: the one list that shows people cut off from the viewer."""
+        viewer_id = viewer.id or 0
+
+        def fetch(position: int | None, wanted: int) -> Batch:
+            rows = self._rows(
+                viewer_id,
+                select(Block.version, Block.blocked_id)
+                .where(Block.blocker_id == viewer_id, Block.active, Block.version < (position or MAX_ID))
+                .order_by(Block.version.desc())
+                .limit(wanted),
+            )
+            return Batch([(row.version, row.blocked_id) for row in rows], ended=len(rows) < wanted)
+
+        return fill_page(fetch, self._admit_people(lambda account: account.is_active), count=count, start=cursor)
+
+    def likers(self, viewer: Viewer, media_id: int) -> list[Account]:
+        """The newest 120 who like the photo, without those the viewer is cut off from."""
+
+        def fetch(cursor: int | None, wanted: int) -> Batch:
+            rows = self._rows(
+                media_id,
+                select(Like.version, Like.user_id)
+                .where(Like.media_id == media_id, Like.active, Like.version < (cursor or MAX_ID))
+                .order_by(Like.version.desc())
+                .limit(wanted),
+            )
+            return Batch([(row.version, row.user_id) for row in rows], ended=len(rows) < wanted)
+
+        admit = self._admit_people(lambda account: shows_card(viewer, account))
+        return fill_page(fetch, admit, count=LIKERS_SHOWN, start=None).items
+
+    def comments(self, viewer: Viewer, media_id: int) -> tuple[list[Remark], dict[int, Account]]:
+        """The newest 150 comments that the viewer may see, oldest first, and their authors."""
+        authors: dict[int, Account] = {}
+        texts: dict[int, Remark] = {}
+
+        def fetch(cursor: int | None, wanted: int) -> Batch:
+            rows = self._rows(
+                media_id,
+                select(Comment.id, Comment.user_id, Comment.text)
+                .where(Comment.media_id == media_id, Comment.active, Comment.id < (cursor or MAX_ID))
+                .order_by(Comment.id.desc())
+                .limit(wanted),
+            )
+            texts.update({row.id: Remark(row.id, row.user_id, row.text) for row in rows})
+            return Batch([(row.id, row.id) for row in rows], ended=len(rows) < wanted)
+
+        def admit(ids: list[int]) -> dict[int, Remark]:
+            authors.update(self._catalog.accounts({texts[id_].user_id for id_ in ids}))
+            return {
+                id_: texts[id_]
+                for id_ in ids
+                if (author := authors.get(texts[id_].user_id)) is not None and shows_card(viewer, author)
+            }
+
+        page = fill_page(fetch, admit, count=COMMENTS_SHOWN, start=None)
+        return page.items[::-1], authors
+
+    def comment(self, media_id: int, comment_id: int | None) -> Remark | None:
+        """One comment, or None if it is gone."""
+        rows = self._rows(
+            media_id,
+            select(Comment.id, Comment.user_id, Comment.text).where(Comment.id == comment_id, Comment.active),
+        )
+        return Remark(rows[0].id, rows[0].user_id, rows[0].text) if rows else None
+
+    def _people(
+        self,
+        viewer: Viewer,
+        account_id: int,
+        model: Any,
+        mine: str,
+        theirs: str,
+        count: int,
+        start: int | None,
+        *,
+        state: FollowState = FollowState.ACCEPTED,
+    ) -> Page[Account]:
+        def fetch(cursor: int | None, wanted: int) -> Batch:
+            other = getattr(model, theirs)
+            rows = self._rows(
+                account_id,
+                select(model.version, other.label("other"))
+                .where(getattr(model, mine) == account_id, model.state == state, model.version < (cursor or MAX_ID))
+                .order_by(model.version.desc())
+                .limit(wanted),
+            )
+            return Batch([(row.version, row.other) for row in rows], ended=len(rows) < wanted)
+
+        admit = self._admit_people(lambda account: shows_card(viewer, account))
+        return fill_page(fetch, admit, count=count, start=start)
+
+    def _admit_people(self, allowed: Callable[[Account], bool]) -> Callable[[list[int]], dict[int, Account]]:
+        def admit(ids: list[int]) -> dict[int, Account]:
+            return {id_: account for id_, account in self._catalog.accounts(ids).items() if allowed(account)}
+
+        return admit
+
+    def _fill(
+        self,
+        viewer: Viewer,
+        fetch: Callable[[int | None, int], Batch],
+        *,
+        count: int,
+        start: int | None,
+        also: Callable[[Account], bool] = lambda _: True,
+        degraded: Callable[[], bool] = lambda: False,
+    ) -> Gallery:
+        hydration = _Hydration(self._catalog, viewer, also=also)
+        page = fill_page(fetch, hydration.admit, count=count, start=start)
+        return hydration.gallery(page, degraded=degraded())
+
+    def _rows(self, id_: int, statement: Any) -> list[Any]:
+        with self._shards.read(self._shards.of(id_)) as connection:
+            return list(connection.execute(statement).all())
+
+
+class _Hydration:
+    """One list's photos and accounts, each fetched once however many rounds the page takes."""
+
+    def __init__(
+        self, catalog: Catalog, viewer: Viewer, *, also: Callable[[Account], bool] = lambda _: True
+    ) -> None:
+        self._catalog = catalog
+        self._viewer = viewer
+        self._also = also
+        self._accounts: dict[int, Account] = {}
+        self._liked: set[int] | None = None if viewer.id is None else set()
+        self._versions: Versions | None = None
+
+    def admit(self, ids: list[int]) -> dict[int, Photo]:
+        """The photos among ``ids`` that the viewer may see."""
+        hints = [photo for id_ in ids if (photo := self._catalog.peek(id_)) is not None]
+        # One round trip asks for the versions of the photos and of everybody they named when this process saw them last; only
+        # somebody new to a photo costs another.
+        versions = self._catalog.versions(accounts=_everybody(hints), photos=ids)
+        photos = self._catalog.photos(ids, versions=versions)
+        live = [photo for photo in photos.values() if photo.is_live]
+        self._accounts.update(self._catalog.accounts({photo.owner_id for photo in live}, versions=versions))
+        admitted = [photo for photo in live if self._may_see(photo)]
+        self.take(admitted, versions)
+        return {photo.id: photo for photo in admitted}
+
+    def take(self, photos: list[Photo], versions: Versions | None) -> None:
+        """Fetch whom the photos name, and which of them the viewer likes."""
+        versions = versions or self._catalog.versions(photos=[photo.id for photo in photos])
+        self._accounts.update(self._catalog.accounts(_everybody(photos), versions=versions))
+        if self._liked is not None and self._viewer.id is not None and photos:
+            self._liked |= self._catalog.liked(self._viewer.id, [photo.id for photo in photos], versions)
+
+    def gallery(self, page: Page[Photo], *, degraded: bool = False) -> Gallery:
+        """What was admitted."""
+        return Gallery(page.items, self._accounts, self._liked, page.next_cursor, degraded)
+
+    def _may_see(self, photo: Photo) -> bool:
+        owner = self._accounts.get(photo.owner_id)
+        return owner is not None and shows(self._viewer, owner) and self._also(owner)
+
+
+def _everybody(photos: Iterable[Photo]) -> set[int]:
+    return {id_ for photo in photos for id_ in photo.involved()}
+
+
+def includeme(config: Configurator) -> None:
+    """``registry.listings``."""
+    registry = config.registry
+    registry.listings = ListingService(shards=registry.shards, catalog=registry.catalog, feeds=registry.feeds)

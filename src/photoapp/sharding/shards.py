@@ -1,0 +1,158 @@
+"""Sessions over the shards: readers, the one writer, and reads over many shards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import transaction
+import zope.sqlalchemy
+from sqlalchemy import Connection, Engine, MetaData, Row, Select, Table, event, select, union_all
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session
+
+from photoapp.errors import NotFound, OutcomeUnknown, ShardUnavailable
+from photoapp.models import Base
+from photoapp.sharding.generator import IdGenerator
+from photoapp.sharding.ids import MAX_ID, shard_for_name, shard_of
+from photoapp.sharding.map import ShardMap, schema_name
+from photoapp.sharding.writer import Writer
+
+Tables = Callable[[type[Base]], Table]
+"""The table of a model, on the shard that a statement is being built for."""
+
+AWAY = (OperationalError, InterfaceError, PoolTimeout)
+"""What SQLAlchemy raises when a database is down, locked, over its budget, or not yet made."""
+
+COMMIT_SENT = "photoapp.commit_sent"
+
+
+class Shards:
+    """All shards of the installation, for one process."""
+
+    def __init__(self, shard_map: ShardMap) -> None:
+        self.map = shard_map
+        self.count = shard_map.count
+        self.ids = IdGenerator(shard_map)
+        self._readers = {shard: _reader(shard_map.engine_of(shard)) for shard in range(shard_map.count)}
+        self._copies: dict[int, dict[str, Table]] = {}
+
+    def of(self, id_: int) -> int:
+        """The shard of an id. Raises ``NotFound`` for an id that nobody can have drawn here."""
+        shard = shard_of(id_)
+        if not 0 < id_ <= MAX_ID or shard not in self.map:
+            raise NotFound("no such id")
+        return shard
+
+    def for_name(self, kind: str, name: str) -> int:
+        """The shard where a name of this kind is kept."""
+        return shard_for_name(kind, name, count=self.count)
+
+    @contextmanager
+    def read(self, shard: int) -> Iterator[Connection]:
+        """A connection whose statements are each a snapshot of their own. Raises ``ShardUnavailable``."""
+        with _translated(shard), self._readers[shard].connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self, shard: int) -> Iterator[Writer]:
+        """A writer in a transaction of its own: for jobs, claims and mirrors. Committed at the end of the block.
+
+        Raises ``ShardUnavailable``, or ``OutcomeUnknown`` where the commit was sent and no answer came.
+        """
+        session = self._session(shard)
+        with _translated(shard, session), session, session.begin():
+            yield self._writer(session, shard)
+            session.flush()  # here and not by the commit, so that its failure is not taken for an unanswered commit
+
+    def join(self, shard: int, manager: transaction.TransactionManager) -> Writer:
+        """A writer whose transaction is the manager's: for requests."""
+        session = self._session(shard)
+        zope.sqlalchemy.register(session, initial_state="changed", transaction_manager=manager)
+        return self._writer(session, shard)
+
+    def gather(self, shards: Iterable[int], build: Callable[[Tables, int], Select[Any]]) -> list[Row[Any]]:
+        """Rows from many shards, by one statement per physical database.
+
+        ``build(tables, shard)`` makes one shard's part; parts must have the same columns. Rows come in no order. Raises
+        ``ShardUnavailable`` if any of the databases is away.
+        """
+        rows: list[Row[Any]] = []
+        for database, members in self.map.by_database(shards).items():
+            parts = [build(self._tables(shard), shard) for shard in members]
+            statement = (
+                parts[0] if len(parts) == 1 else union_all(*(select(part.subquery()) for part in parts))
+            )
+            with self.read(members[0]) as connection:
+                rows.extend(connection.execute(statement).all())
+            del database
+        return rows
+
+    def by_shard(self, ids: Iterable[int]) -> dict[int, list[int]]:
+        """Ids grouped by their shard; ids that nobody can have drawn are left out."""
+        groups: dict[int, list[int]] = {}
+        for id_ in ids:
+            shard = shard_of(id_)
+            if 0 < id_ <= MAX_ID and shard in self.map:
+                groups.setdefault(shard, []).append(id_)
+        return groups
+
+    def close(self) -> None:
+        """Close all pools."""
+        self.map.close()
+
+    def _session(self, shard: int) -> Session:
+        engine = self.map.engine_of(shard).execution_options(photoapp_writes=True)
+        session = Session(engine, autoflush=False, expire_on_commit=False)
+        event.listen(session, "before_commit", _commit_is_sent)
+        return session
+
+    def _writer(self, session: Session, shard: int) -> Writer:
+        return Writer(session, shard=shard, database=self.map.database_of(shard), ids=self.ids)
+
+    def _tables(self, shard: int) -> Tables:
+        if self.map.database_of(shard).is_sqlite:
+            return _plain_table
+        copies = self._copies.get(shard)
+        if copies is None:
+            metadata = MetaData()
+            copies = {
+                table.name: table.to_metadata(metadata, schema=schema_name(shard))
+                for table in Base.metadata.tables.values()
+            }
+            self._copies[shard] = copies
+        return lambda model: copies[model.__tablename__]
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether an error means that a database cannot answer now, and not that a statement of ours is wrong."""
+    if isinstance(error, AWAY):
+        return True
+    # An undefined table or schema (class 42P01, 3F000): the shard is not made yet, or was moved away (DESIGN 7).
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in {"42P01", "3F000"}
+
+
+def _plain_table(model: type[Base]) -> Table:
+    return Base.metadata.tables[model.__tablename__]
+
+
+def _reader(engine: Engine) -> Engine:
+    return engine if engine.dialect.name == "sqlite" else engine.execution_options(isolation_level="AUTOCOMMIT")
+
+
+def _commit_is_sent(session: Session) -> None:
+    session.info[COMMIT_SENT] = True
+
+
+@contextmanager
+def _translated(shard: int, session: Session | None = None) -> Iterator[None]:
+    try:
+        yield
+    except (DBAPIError, PoolTimeout) as error:
+        if not is_away(error):
+            raise
+        if session is not None and session.info.get(COMMIT_SENT):
+            raise OutcomeUnknown(f"shard {shard}: no answer to the commit") from error
+        raise ShardUnavailable(f"shard {shard} is unavailable") from error

@@ -1,0 +1,139 @@
+"""The one writer of a transaction, and what follows its commit (DESIGN laws 2 and 10)."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Executable, Result, func, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from photoapp.models import Base, Outbox
+from photoapp.sharding.generator import IdGenerator
+from photoapp.sharding.map import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """An outbox row as its writer knows it."""
+
+    id: int
+    handler: str
+    target: int
+    payload: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Effects:
+    """What a committed transaction owes to the world outside its shard.
+
+    All of it also stands in the outbox: this is the same work done sooner, before the answer.
+    """
+
+    versions: set[str] = field(default_factory=set)
+    """Names of versions to move (DESIGN law 10)."""
+    feed_drops: set[int] = field(default_factory=set)
+    """Users whose feed list no longer fits whom they follow."""
+    feed_pushes: list[tuple[int, int]] = field(default_factory=list)
+    """(user, media): an author's own list gets the photo before the answer."""
+    mirrors: list[Posted] = field(default_factory=list)
+    """Outbox rows whose effect on another shard belongs before the answer."""
+    wakes: set[tuple[str, str, int]] = field(default_factory=set)
+    """(database, queue, shard) of outbox rows that wait."""
+    strict: bool = False
+    """Whether the caller must learn it when the versions cannot be moved: deletions and changes of privacy."""
+
+    def absorb(self, other: Effects) -> None:
+        """Add what another transaction owes."""
+        self.versions |= other.versions
+        self.feed_drops |= other.feed_drops
+        self.feed_pushes += other.feed_pushes
+        self.mirrors += other.mirrors
+        self.wakes |= other.wakes
+        self.strict = self.strict or other.strict
+
+
+class Writer:
+    """A session on one shard, with the shard's ids, locks and outbox.
+
+    Its transaction belongs to the edge: a request's is pyramid_tm's, a job's is ``Shards.write``'s.
+    """
+
+    def __init__(self, session: Session, *, shard: int, database: Database, ids: IdGenerator) -> None:
+        self.session = session
+        self.shard = shard
+        self.effects = Effects()
+        self._database = database
+        self._ids = ids
+
+    def execute(self, statement: Executable, parameters: Any = None) -> Result[Any]:
+        """Run a statement on the shard's tables."""
+        return self.session.execute(statement, parameters)
+
+    def upsert(self, model: type[Base], key: dict[str, Any], values: dict[str, Any]) -> None:
+        """Insert the row of ``key``, or set its ``values``. The caller holds the edge's lock and has compared versions."""
+        dialect = sqlite if self._database.is_sqlite else postgresql
+        statement = dialect.insert(model).values(key | values)
+        self.execute(statement.on_conflict_do_update(index_elements=list(key), set_=values))
+
+    def insert_once(self, model: type[Base], values: dict[str, Any]) -> bool:
+        """Insert a row unless its key, or another unique one, is taken; whether it was inserted."""
+        dialect = sqlite if self._database.is_sqlite else postgresql
+        result = self.execute(dialect.insert(model).values(values).on_conflict_do_nothing())
+        return bool(result.rowcount)  # type: ignore[attr-defined]
+
+    def next_id(self) -> int:
+        """An id of this shard."""
+        return self._ids.draw_within(self.session, self.shard)[0]
+
+    def lock(self, *parts: int) -> None:
+        """Be alone with an edge, whichever way it is named, until the transaction ends; draw the outbox id only afterwards (DESIGN law 3).
+
+        On SQLite the transaction begins by taking the whole file, and there is nothing else to do.
+        """
+        if self._database.is_sqlite:
+            self.session.connection()
+        else:
+            digest = hashlib.sha256(repr((self.shard, *sorted(parts))).encode()).digest()
+            self.execute(select(func.pg_advisory_xact_lock(int.from_bytes(digest[:8], "big", signed=True))))
+
+    def post(
+        self,
+        handler: str,
+        payload: dict[str, Any],
+        *,
+        target: int | None = None,
+        queue: str = "fast",
+        id_: int | None = None,
+        due_at: datetime | None = None,
+        before_answer: bool = False,
+    ) -> int:
+        """Write an outbox row; the answer is its id, which is also the version of the change that made it.
+
+        ``target`` is the shard whose rows the work changes (this one by default), ``id_`` an id drawn earlier in this
+        transaction. ``before_answer`` has the same request apply it after the commit.
+        """
+        row_id = id_ if id_ is not None else self.next_id()
+        target = target if target is not None else self.shard
+        self.execute(
+            insert(Outbox).values(
+                id=row_id,
+                queue=queue,
+                handler=handler,
+                target=target,
+                payload=payload,
+                due_at=due_at or datetime.now(UTC),
+            )
+        )
+        if before_answer:
+            self.effects.mirrors.append(Posted(row_id, handler, target, payload))
+        if due_at is None:
+            self.effects.wakes.add((self._database.name, queue, self.shard))
+        return row_id
+
+    def moves(self, *names: str) -> None:
+        """After the commit these versions are moved."""
+        self.effects.versions.update(names)

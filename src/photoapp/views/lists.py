@@ -1,0 +1,64 @@
+"""Shared by views that answer with lists of photos or of people."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import orjson
+
+from photoapp.errors import NotFound
+from photoapp.renderers import envelope, next_page
+from photoapp.services.facts import Account
+from photoapp.services.listing import Gallery
+from photoapp.services.paging import Page
+from photoapp.sharding.ids import first_id_at
+from photoapp.types import Request
+
+
+def answer_gallery(request: Request, gallery: Gallery, *, parameter: str) -> dict[str, Any]:
+    """[media] with its next page."""
+    if gallery.degraded:
+        request.degraded.add("feed")
+    return envelope(present(request, gallery), next_page(request, parameter, gallery.next_cursor))
+
+
+def present(request: Request, gallery: Gallery) -> list[orjson.Fragment]:
+    """[media]."""
+    fragments: list[orjson.Fragment] = request.registry.media_presenter.present(
+        gallery.photos,
+        viewer=request.viewer,
+        accounts=gallery.accounts,
+        liked=gallery.liked,
+        now=time.time(),
+    )
+    return fragments
+
+
+def answer_people(request: Request, page: Page[Account]) -> dict[str, Any]:
+    """[user(short)] with its next page."""
+    cards = request.registry.people_presenter.cards(page.items)
+    return envelope(cards, next_page(request, "cursor", page.next_cursor))
+
+
+def answer_media(request: Request, media_id: int) -> dict[str, Any]:
+    """One photo as its owner sees it after a write. Raises ``NotFound`` if it is gone meanwhile."""
+    photo = request.registry.catalog.photo(media_id)
+    if photo is None or not photo.is_live:
+        raise NotFound("no such media")
+    gallery = request.registry.listings.gallery(request.viewer, [photo])
+    return envelope(present(request, gallery)[0])
+
+
+def bounds(request: Request) -> tuple[int | None, int | None]:
+    """(max_id, min_id), both exclusive, narrowed by max_timestamp and min_timestamp (Unix seconds, inclusive)."""
+    given = request.input
+    upper, lower = given.cursor("max_id"), given.cursor("min_id")
+    latest, earliest = given.integer("max_timestamp"), given.integer("min_timestamp")
+    if latest is not None:
+        end = first_id_at(latest + 1)
+        upper = end if upper is None else min(upper, end)
+    if earliest is not None:
+        begin = max(first_id_at(earliest) - 1, 0)
+        lower = begin if lower is None else max(lower, begin)
+    return upper, lower

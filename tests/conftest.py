@@ -1,0 +1,87 @@
+"""Fixtures for every room: the real PostgreSQL, and shards on both engines. A room adds its own in its own conftest.py.
+
+Each pytest-xdist worker is a session of its own, so it has a server and folders of its own.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.postgres import PostgresMissingError, PostgresServer
+from support.require import unavailable
+from support.shards import (
+    Shards,
+    copy_sqlite,
+    empty_postgres,
+    make_shards,
+    open_shards,
+    postgres_settings,
+    sqlite_settings,
+)
+
+
+@pytest.fixture(scope="session")
+def postgres_or_reason() -> Iterator[PostgresServer | str]:
+    """The session's server; or why there is none, since a skip in a session's fixture would be reported only once."""
+    try:
+        server = PostgresServer()
+    except PostgresMissingError as error:
+        yield str(error)
+        return
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def postgres(postgres_or_reason: PostgresServer | str) -> PostgresServer:
+    """A running PostgreSQL 18. A test that stops it starts it again."""
+    if isinstance(postgres_or_reason, str):
+        unavailable("postgres", postgres_or_reason)
+    return postgres_or_reason
+
+
+@pytest.fixture(scope="session")
+def postgres_template(
+    postgres_or_reason: PostgresServer | str, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
+    """The keys of two databases ``photoapp_one`` and ``photoapp_two`` with all tables; no keys without a server."""
+    if isinstance(postgres_or_reason, str):
+        return {}
+    urls = [postgres_or_reason.create_database(f"photoapp_{name}") for name in ("one", "two")]
+    settings = postgres_settings(*urls)
+    make_shards(tmp_path_factory.mktemp("postgres"), settings)
+    return settings
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of four files with all tables."""
+    folder = tmp_path_factory.mktemp("sqlite")
+    make_shards(folder, sqlite_settings(folder / "shards"))
+    return folder / "shards"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def engine(request: pytest.FixtureRequest) -> str:
+    """Both engines; ``@pytest.mark.parametrize("engine", ["sqlite"])`` chooses one."""
+    return str(request.param)
+
+
+@pytest.fixture
+def shard_settings(request: pytest.FixtureRequest, engine: str, tmp_path: Path) -> dict[str, str]:
+    """The ini file's keys ``shards.*`` for four empty shards on the engine, two databases or four files."""
+    if engine == "sqlite":
+        return sqlite_settings(copy_sqlite(request.getfixturevalue("sqlite_template"), tmp_path / "shards"))
+    server: PostgresServer = request.getfixturevalue("postgres")
+    settings: dict[str, str] = request.getfixturevalue("postgres_template")
+    empty_postgres(server, settings)
+    return dict(settings)
+
+
+@pytest.fixture
+def shards(shard_settings: dict[str, str]) -> Iterator[Shards]:
+    """The application's shards, all empty and stamped."""
+    shards = open_shards(shard_settings)
+    yield shards
+    shards.close()
