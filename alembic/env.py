@@ -44,9 +44,7 @@ WAIT_FOR_OTHER_RUN_S = 60
 def main() -> None:
     """Run the command on the databases that it is for."""
     if context.is_offline_mode():
-        raise CommandError(
-            "--sql is not supported: a shard's statements depend on its number and its database"
-        )
+        raise CommandError("--sql is not supported: a shard's statements depend on its number and its database")
     shard_map = read_shard_map()
     name = context.get_x_argument(as_dictionary=True).get("database")
     databases = [each for each in shard_map.databases if name in {None, each.name}]
@@ -148,9 +146,7 @@ def migrate_shard(database: Database, shard: int) -> None:
         context.run_migrations()
         after = context.get_context().get_current_revision()
         if before != after:
-            context.config.print_stdout(
-                f"{schema_name(shard)} in database {database.name}: {before} -> {after}"
-            )
+            context.config.print_stdout(f"{schema_name(shard)} in database {database.name}: {before} -> {after}")
 
 
 def wait_for_other_runs(connection: Connection, shard: int) -> None:

@@ -64,9 +64,7 @@ def upgrade() -> None:
     if op.get_context().dialect.name == "postgresql":
         id_generator(shard)
     else:
-        op.execute(
-            sa.insert(sa.table("id_state", sa.column("only"), sa.column("last"))).values(only=1, last=0)
-        )
+        op.execute(sa.insert(sa.table("id_state", sa.column("only"), sa.column("last"))).values(only=1, last=0))
 
 
 def id_generator(shard: int) -> None:
@@ -238,9 +236,7 @@ def relations() -> None:
         number("version"),
         key=("followed_id", "follower_id"),
     )
-    op.create_index(
-        "ix_follow_followed_id_state_version", "follow", ["followed_id", "state", sa.text("version DESC")]
-    )
+    op.create_index("ix_follow_followed_id_state_version", "follow", ["followed_id", "state", sa.text("version DESC")])
     table(
         "following",
         number("follower_id"),
@@ -262,9 +258,7 @@ def relations() -> None:
         number("version"),
         key=("blocker_id", "blocked_id"),
     )
-    op.create_index(
-        "ix_block_blocker_id_active_version", "block", ["blocker_id", "active", sa.text("version DESC")]
-    )
+    op.create_index("ix_block_blocker_id_active_version", "block", ["blocker_id", "active", sa.text("version DESC")])
     table(
         "blocked_by",
         number("blocked_id"),
@@ -330,9 +324,7 @@ def work() -> None:
         when("done_at", null=True),
     )
     op.create_index("ix_outbox_state_done_at", "outbox", ["state", "done_at"])
-    op.create_index(
-        "ix_outbox_waiting", "outbox", ["queue", "due_at"], sqlite_where=WAITING, postgresql_where=WAITING
-    )
+    op.create_index("ix_outbox_waiting", "outbox", ["queue", "due_at"], sqlite_where=WAITING, postgresql_where=WAITING)
     table(
         "idempotency_key",
         words("scope"),

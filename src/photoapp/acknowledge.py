@@ -1,7 +1,8 @@
 """Between the commit and the answer (DESIGN laws 2 and 10): a tween just outside pyramid_tm's.
 
-A returned response has committed by the time it comes here. What other shards and the caches must know is then made known, and
-only after that the answer is presented; where that fails, the answer is ``OutcomeUnknown`` and the outbox finishes the work.
+A returned response has committed by the time it comes here. What other shards and the caches must know is then made
+known, and only after that the answer is presented; where that fails, the answer is ``OutcomeUnknown`` and the outbox
+finishes the work.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ def tween_factory(handler: Callable[[Request], Response], registry: Any) -> Call
     """Settle, then answer."""
 
     def tween(request: Request) -> Response:
-        request.attempt = request.answer = None
         try:
             response = handler(request)
         except SQLAlchemyError as error:

@@ -32,6 +32,7 @@ def tween_factory(handler: Callable[[Request], Response], registry: Any) -> Call
         request.request_id = secrets.token_hex(8)
         request.rate = None
         request.degraded = set()
+        request.attempt = request.answer = None
         try:
             _normalise(request)
             request.input = Input(request, upload_limit_bytes=upload_limit_bytes)
@@ -89,4 +90,8 @@ def _finish(request: Request, response: Response, registry: Any) -> None:
 
 def includeme(config: Configurator) -> None:
     """The tween, around all others."""
-    config.add_tween("photoapp.edge.tween_factory", under=INGRESS, over=["photoapp.acknowledge.tween_factory", "pyramid_tm.tm_tween_factory"])
+    config.add_tween(
+        "photoapp.edge.tween_factory",
+        under=INGRESS,
+        over=["photoapp.acknowledge.tween_factory", "pyramid_tm.tm_tween_factory"],
+    )

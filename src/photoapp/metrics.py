@@ -23,7 +23,8 @@ class Metrics:
             buckets=_SECONDS, registry=self.registry,
         )  # fmt: skip
         self._tier_calls = Histogram(
-            "photoapp_tier_latency_seconds", "Calls of tiers", ["kind", "method"], buckets=_SECONDS, registry=self.registry
+            "photoapp_tier_latency_seconds", "Calls of tiers", ["kind", "method"], buckets=_SECONDS,
+            registry=self.registry
         )
         self._tier_failures = Counter(
             "photoapp_tier_failures", "Calls of tiers that failed", ["kind", "method", "error"], registry=self.registry

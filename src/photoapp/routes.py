@@ -5,7 +5,13 @@ from __future__ import annotations
 from pyramid.config import Configurator
 
 from photoapp.contexts import (
-    account_context, api_context, media_context, own_context, relation_context, shortcode_context, viewer_of,
+    account_context,
+    api_context,
+    media_context,
+    own_context,
+    relation_context,
+    shortcode_context,
+    viewer_of,
 )  # fmt: skip
 
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
         def writer(self, shard: int) -> Writer:
             """The request's one writer."""
-            raise AssertionError
+            raise AssertionError(shard)
 
 else:
     Request = PyramidRequest

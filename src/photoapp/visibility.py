@@ -1,7 +1,7 @@
 """The one visibility function (DESIGN law 5): feed, profile, lists, likes, comments and image URLs all ask it.
 
-Everything it needs to know about a viewer stands on the viewer's shard, everything about an owner on the owner's; both come
-here as plain facts, so that it can be read, tested and trusted on its own.
+Everything it needs to know about a viewer stands on the viewer's shard, everything about an owner on the owner's; both
+come here as plain facts, so that it can be read, tested and trusted on its own.
 """
 
 from __future__ import annotations
@@ -27,11 +27,16 @@ class Owner(Protocol):
     """What is asked about an owner."""
 
     @property
-    def id(self) -> int: ...
+    def id(self) -> int:
+        """The account's id."""
+
     @property
-    def is_private(self) -> bool: ...
+    def is_private(self) -> bool:
+        """Whether its photos are for followers only."""
+
     @property
-    def is_active(self) -> bool: ...
+    def is_active(self) -> bool:
+        """Neither suspended nor deleted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,9 +164,7 @@ class ListsFoldersAsTheyLie(LocalStorage):
 class ListsWholeFolders(LocalStorage):
     def _list(self, prefix):
         yield from (
-            each
-            for each in super()._list("")
-            if each.key.split("/")[: prefix.count("/") + 1] == prefix.split("/")
+            each for each in super()._list("") if each.key.split("/")[: prefix.count("/") + 1] == prefix.split("/")
         )
 
 
@@ -223,9 +221,7 @@ class KeepsRepeats(MemoryFeed):
     def _push_many(self, users, item):
         for user in users:
             if user in self._lists:
-                self._lists[user].ids = type(self._lists[user].ids)(
-                    "q", sorted([*self._lists[user].ids, item])
-                )
+                self._lists[user].ids = type(self._lists[user].ids)("q", sorted([*self._lists[user].ids, item]))
 
 
 @fails("test_an_absent_list_stays_absent")
@@ -307,11 +303,7 @@ class TakesAnyToken(MemoryFeed):
 @fails("test_a_lease_that_ran_out_is_taken_over_and_keeps_what_was_pushed")
 class TakesOverEmptyHanded(MemoryFeed):
     def _begin_build(self, user):
-        if (
-            user in self._lists
-            and not self._lists[user].built
-            and time.monotonic() > self._lists[user].leased_until
-        ):
+        if user in self._lists and not self._lists[user].built and time.monotonic() > self._lists[user].leased_until:
             self._drop([user])
         return super()._begin_build(user)
 

@@ -6,9 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from support.shards import open_shards
 
 
-def draw_in_threads(
-    settings: Mapping[str, str], shard: int, *, threads: int, draws: int, each: int
-) -> list[list[int]]:
+def draw_in_threads(settings: Mapping[str, str], shard: int, *, threads: int, draws: int, each: int) -> list[list[int]]:
     """What every thread drew, in its order: ``draws`` times ``each`` ids."""
     shards = open_shards(settings)
 

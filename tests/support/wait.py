@@ -4,9 +4,7 @@ import time
 from collections.abc import Callable
 
 
-def wait_until(
-    condition: Callable[[], object], *, within_s: float = 10.0, what: str = "the condition"
-) -> None:
+def wait_until(condition: Callable[[], object], *, within_s: float = 10.0, what: str = "the condition") -> None:
     """Return as soon as the condition holds. Raises ``TimeoutError`` after ``within_s`` seconds."""
     deadline = time.monotonic() + within_s
     while not condition():

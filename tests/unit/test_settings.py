@@ -102,9 +102,7 @@ def test_a_missing_key_is_named_with_its_variable():
 
 
 def test_the_environment_goes_before_the_file():
-    parsed = parse(
-        environ={"PHOTOAPP_TIER_STORAGE_SECRET_KEY": "from outside", "PHOTOAPP_SIZE": "9"}, size="4"
-    )
+    parsed = parse(environ={"PHOTOAPP_TIER_STORAGE_SECRET_KEY": "from outside", "PHOTOAPP_SIZE": "9"}, size="4")
     assert (parsed.secret_key, parsed.size) == ("from outside", 4)
     assert variable("api.query_tokens") == "PHOTOAPP_API_QUERY_TOKENS"
     assert value_of("a.b", {"a.b": " 1 "}) == "1"

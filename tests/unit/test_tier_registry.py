@@ -144,9 +144,7 @@ FAULTS = """
 def test_a_class_that_is_no_plugin_is_refused(stranger, target, said, monkeypatch):
     monkeypatch.delitem(__import__("sys").modules, "stranger_module", raising=False)
     stranger(f"[photoapp.tiers.storage]\nodd = {target}\n", FAULTS)
-    assert refusal("storage", {"tier.storage.use": "odd"}).startswith(
-        f"tier.storage.use: odd ({target}) {said}"
-    )
+    assert refusal("storage", {"tier.storage.use": "odd"}).startswith(f"tier.storage.use: odd ({target}) {said}")
 
 
 def test_the_application_has_five_tiers_and_closes_them(settings):

@@ -31,15 +31,15 @@ _END_S: Final = 1.0
 _READ_BYTES: Final = 64 * 1024
 
 
-class ChildMissing(Exception):  # noqa: N818 - named after the state of the child, as its siblings are
+class ChildMissing(Exception):
     """No child can be had."""
 
 
-class ChildKilled(Exception):  # noqa: N818
+class ChildKilled(Exception):
     """The child was killed from outside before it answered."""
 
 
-class ChildFailed(Exception):  # noqa: N818
+class ChildFailed(Exception):
     """The child crashed, overran its time or answered with garbage while it worked on the picture."""
 
 

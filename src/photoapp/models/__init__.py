@@ -10,6 +10,6 @@ from photoapp.models.work import IdempotencyKey, IdState, Meta, Outbox, OutboxSt
 
 __all__ = [
     "AccountState", "Base", "Block", "BlockedBy", "ClaimFence", "Client", "Comment", "Commented", "Delivery", "Follow",
-    "FollowState", "Following", "Grant", "IdState", "IdempotencyKey", "Like", "Liked", "Media", "MediaState", "MediaTag",
-    "Mention", "Meta", "NameClaim", "Outbox", "OutboxState", "PersonInPhoto", "Token", "User",
+    "FollowState", "Following", "Grant", "IdState", "IdempotencyKey", "Like", "Liked", "Media", "MediaState",
+    "MediaTag", "Mention", "Meta", "NameClaim", "Outbox", "OutboxState", "PersonInPhoto", "Token", "User",
 ]  # fmt: skip

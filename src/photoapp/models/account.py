@@ -63,11 +63,14 @@ class NameClaim(Base):
     holder_id: Mapped[int]
     """The user that the claim was made for."""
     held_until: Mapped[datetime | None]
-    """Until then the name is kept for its holder whatever the holder's row says; None once the holder's row names it."""
+    """Until then the name is kept for its holder whatever the holder's row says; None once the holder's row names it.
+    """
 
 
 class ClaimFence(Base):
-    """On the holder's shard: whether a claim was named by the user row, or given up. Whoever inserts the row first decides."""
+    """On the holder's shard: whether a claim was named by the user row, or given up. Whoever inserts the row first
+    decides.
+    """
 
     __tablename__ = "claim_fence"
 

@@ -12,7 +12,9 @@ from sqlalchemy.types import TypeDecorator
 
 
 class Utc(TypeDecorator[datetime]):
-    """An aware UTC datetime. SQLite forgets the zone, so it is put back; a naive value is refused on every engine alike."""
+    """An aware UTC datetime. SQLite forgets the zone, so it is put back; a naive value is refused on every engine
+    alike.
+    """
 
     impl = DateTime(timezone=True)
     cache_ok = True

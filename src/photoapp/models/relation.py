@@ -1,7 +1,7 @@
 """Edges between people. The truth lives with the person it protects, a mirror with the other (DESIGN law 3).
 
-An edge is a row with a state and a version (the outbox id of its last change), never removed. A mirror row is changed only by
-the shard of its truth, so its versions come from one generator.
+An edge is a row with a state and a version (the outbox id of its last change), never removed. A mirror row is changed
+only by the shard of its truth, so its versions come from one generator.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Photos as JSON, many at a time: finished bytes that hold nothing of a viewer, then what the viewer adds (DESIGN 3)."""
+"""Photos as JSON, many at a time: finished bytes that hold nothing of a viewer, then what the viewer adds (DESIGN 3).
+"""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def identify(request: Request) -> Identity:
         return Identity(facts.user_id, facts.client_id, facts.scopes, trusted=False, token_sha256=facts.sha256)
     client_id = request.input.credential("client_id")
     if client_id is None:
-        raise CredentialsMissing('Missing client_id or access_token URL parameter.')
+        raise CredentialsMissing("Missing client_id or access_token URL parameter.")
     clients: ClientService = request.registry.clients
     client = clients.identify(client_id, request.input.credential("client_secret"))
     _check(request, _count_client(request, client.client_id))

@@ -14,7 +14,9 @@ from photoapp.types import Request
 
 
 class Policy:
-    """Pyramid's security policy. It refuses by raising, since every refusal has an error type of its own (API.md section 2)."""
+    """Pyramid's security policy. It refuses by raising, since every refusal has an error type of its own (API.md
+    section 2).
+    """
 
     def __init__(self) -> None:
         self._acl = ACLHelper()

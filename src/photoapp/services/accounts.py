@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pyramid.config import Configurator
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import insert, select, update
 
 from photoapp.errors import GrantInvalid, InvalidParameter, NotAllowed, PhotoappError
 from photoapp.models import AccountState, User
@@ -63,7 +63,8 @@ class AccountService:
         return self._shards.ids.draw(shard if shard is not None else secrets.randbelow(self._shards.count))[0]
 
     def prepare(self, user_id: int, *, username: str, password: str, email: str, full_name: str) -> dict[str, Any]:
-        """Check the parameters, hash the password, claim the names: everything that comes before the account's transaction.
+        """Check the parameters, hash the password, claim the names: everything that comes before the account's
+        transaction.
 
         Raises ``InvalidParameter``, or ``Conflict`` for a taken name; then nothing stays claimed.
         """
@@ -95,16 +96,20 @@ class AccountService:
         writer.moves(account_version(account["id"]))
 
     def log_in(self, name: str, password: str) -> int:
-        """The account of a username or e-mail address and its password. Raises ``GrantInvalid``, the same for every mismatch."""
+        """The account of a username or e-mail address and its password. Raises ``GrantInvalid``, the same for every
+        mismatch.
+        """
         user_id = self._names.holder(EMAIL if "@" in name else USERNAME, name)
         row = self._row(user_id) if user_id is not None else None
         good = self._passwords.verify(row.password_hash if row else None, password)
         if row is None or not good or row.state not in (AccountState.ACTIVE, AccountState.DELETED):
             raise GrantInvalid("The username or password is wrong.")
-        return row.id  # type: ignore[no-any-return]
+        return int(row.id)
 
     def log_in_effects(self, writer: Writer, user_id: int, *, password: str) -> None:
-        """What a login changes on the account: a deleted one comes back, an outdated hash is renewed. Raises ``GrantInvalid``."""
+        """What a login changes on the account: a deleted one comes back, an outdated hash is renewed. Raises
+        ``GrantInvalid``.
+        """
         row = writer.execute(
             select(User.state, User.password_hash).where(User.id == user_id).with_for_update()
         ).one()
@@ -118,10 +123,11 @@ class AccountService:
             )
 
     def edit(self, writer: Writer, user_id: int, changes: Mapping[str, Any]) -> None:
-        """Change the profile: any of username, full_name, bio, website, is_private, email. One transaction, all or nothing.
+        """Change the profile: any of username, full_name, bio, website, is_private, email. One transaction, all or
+        nothing.
 
-        A new username must have been claimed before (``claim_username``) and comes as ``username_claim_id`` beside it. An e-mail
-        address is only noted: it counts once its mail link is followed.
+        A new username must have been claimed before (``claim_username``) and comes as ``username_claim_id`` beside it.
+        An e-mail address is only noted: it counts once its mail link is followed.
         """
         before = writer.execute(select(User).where(User.id == user_id).with_for_update()).scalar_one()
         values = dict(changes)
@@ -140,7 +146,8 @@ class AccountService:
         self._changed(writer, user_id)
 
     def claim_username(self, user_id: int, username: str) -> dict[str, Any]:
-        """Check and claim a new name, before the transaction that takes it. Raises ``InvalidParameter``, ``Conflict``."""
+        """Check and claim a new name, before the transaction that takes it. Raises ``InvalidParameter``, ``Conflict``.
+        """
         username = checked_username(username)
         row = self._row(user_id)
         if row is not None and row.username == username:
@@ -151,7 +158,8 @@ class AccountService:
         }
 
     def change_password(self, user_id: int, *, old_password: str, new_password: str) -> str:
-        """Check the old one and hash the new one; the answer goes to ``store_password``. Raises ``InvalidParameter``."""
+        """Check the old one and hash the new one; the answer goes to ``store_password``. Raises ``InvalidParameter``.
+        """
         row = self._row(user_id)
         if not self._passwords.verify(row.password_hash if row else None, old_password) or row is None:
             raise InvalidParameter("old_password", "is wrong")
@@ -186,7 +194,8 @@ class AccountService:
         self._set_state(writer, user_id, AccountState.DELETED, deleted_at=now)
         self._tokens.revoke_all(writer, user_id=user_id)
         due = now + timedelta(seconds=self._settings.undo_s)
-        # The purge names the deletion that it belongs to: one that was undone, or followed by another, is none of its business.
+        # The purge names the deletion that it belongs to: one that was undone, or followed by another, is none of its
+        # business.
         writer.post(
             "account.purge", {"user_id": user_id, "deleted_at": now.isoformat()}, queue="slow", due_at=due
         )
@@ -218,7 +227,7 @@ class AccountService:
         writer.moves(name)
         writer.post("versions.move", {"names": [name]})
 
-    def _row(self, user_id: int) -> Row[Any] | None:
+    def _row(self, user_id: int) -> Any:
         with self._shards.read(self._shards.of(user_id)) as connection:
             return connection.execute(
                 select(

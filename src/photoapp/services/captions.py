@@ -17,7 +17,9 @@ _URL = re.compile(r"(?:https?://|www\.)\S", re.IGNORECASE)
 
 
 def hashtags(text: str) -> list[str]:
-    """The tags of a text, normalised (NFC, lower case), each once, in order. A tag of digits alone is a number, not a tag."""
+    """The tags of a text, normalised (NFC, lower case), each once, in order. A tag of digits alone is a number, not a
+    tag.
+    """
     found = (unicodedata.normalize("NFC", match[1]).lower() for match in _TAG.finditer(text))
     return list(dict.fromkeys(tag for tag in found if not tag.isdigit()))
 
@@ -39,7 +41,9 @@ def check_caption(text: str) -> str:
 
 
 def check_comment(text: str) -> str:
-    """The comment. Raises ``InvalidParameter`` for an empty one and ``InvalidComment`` for what the rules of API.md refuse."""
+    """The comment. Raises ``InvalidParameter`` for an empty one and ``InvalidComment`` for what the rules of API.md
+    refuse.
+    """
     if not text.strip():
         raise InvalidParameter("text", "must not be empty")
     if "\0" in text:

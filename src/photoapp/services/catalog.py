@@ -9,7 +9,18 @@ from pyramid.config import Configurator
 from sqlalchemy import Select, select
 
 from photoapp.errors import NotFound, TierUnavailable
-from photoapp.models import Block, BlockedBy, Comment, Following, FollowState, Like, Media, MediaTag, PersonInPhoto, User
+from photoapp.models import (
+    Block,
+    BlockedBy,
+    Comment,
+    Following,
+    FollowState,
+    Like,
+    Media,
+    MediaTag,
+    PersonInPhoto,
+    User,
+)
 from photoapp.services.facts import Account, Photo, Remark
 from photoapp.services.versioned import VersionedCache
 from photoapp.sharding.ids import MAX_ID
@@ -22,7 +33,9 @@ from photoapp.visibility import ANYONE, Viewer
 T = TypeVar("T")
 
 INLINE_KEPT = 16
-"""Likes and comments kept with a photo: twice what is shown, so that eight are left when some are filtered for a viewer."""
+"""Likes and comments kept with a photo: twice what is shown, so that eight are left when some are filtered for a
+viewer.
+"""
 
 
 def account_version(id_: int) -> str:
@@ -113,7 +126,7 @@ class Catalog:
         known: dict[int, int] = getattr(versions, kind) if versions is not None else {}
         asked = [id_ for id_ in ids if id_ not in known]
         if asked:
-            more = self.versions(**{kind: asked})  # type: ignore[arg-type]
+            more = self.versions(**{kind: asked})
             if more is None:
                 return values.uncached(ids)
             known = {**known, **getattr(more, kind)}

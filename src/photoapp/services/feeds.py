@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 from pyramid.config import Configurator
 from sqlalchemy import Select
@@ -71,7 +72,8 @@ class FeedService:
         token = self._feed.begin_build(user_id)
         if token is None:
             return None
-        # Asked after the list is there: a follow that committed before cannot be missed, one that commits later drops the list.
+        # Asked after the list is there: a follow that committed before cannot be missed, one that commits later drops
+        # the list.
         viewer = self._catalog.viewer(user_id)
         length = self._settings.built_length
         ids = newest_media(self._shards, _authors(viewer), below=None, above=None, count=length + 1)
@@ -83,7 +85,8 @@ class FeedService:
         return Batch([(id_, id_) for id_ in ids], ended=len(ids) < count)
 
     def _degraded(self, viewer: Viewer, below: int | None, above: int | None, count: int) -> Batch:
-        # Ids are drawn in time order, so the highest are the accounts that joined last; any bound is arbitrary, this one is stable.
+        # Ids are drawn in time order, so the highest are the accounts that joined last; any bound is arbitrary, this
+        # one is stable.
         authors = [viewer.id or 0, *sorted(viewer.follows, reverse=True)[:DEGRADED_ACCOUNTS]]
         ids = newest_media(self._shards, authors, below=below, above=above, count=count)
         return Batch([(id_, id_) for id_ in ids], ended=len(ids) < count)
@@ -98,8 +101,8 @@ def newest_media(
 ) -> list[int]:
     """The newest ``count`` live photos of all owners together, newest first, exactly.
 
-    A bounded merge: each owner gives a few, and only an owner whose last one given is still among the newest is asked again. Cost:
-    one index walk per owner and round, one statement per physical database and round.
+    A bounded merge: each owner gives a few, and only an owner whose last one given is still among the newest is asked
+    again. Cost: one index walk per owner and round, one statement per physical database and round.
     """
     if not owners or count <= 0:
         return []
@@ -126,7 +129,7 @@ def newest_media(
 def _newest_of_each(shards: Shards, bounds: dict[int, int], limit: int) -> dict[int, list[int]]:
     groups = shards.by_shard(bounds)
 
-    def build(tables: Tables, shard: int) -> Select[tuple[int, int]]:
+    def build(tables: Tables, shard: int) -> Select[Any]:
         return newest_per_parent(
             tables(Media),
             parent="owner_id",
@@ -139,8 +142,8 @@ def _newest_of_each(shards: Shards, bounds: dict[int, int], limit: int) -> dict[
         )
 
     given: dict[int, list[int]] = {}
-    for owner_id, id_ in shards.gather(groups, build):
-        given.setdefault(owner_id, []).append(id_)
+    for row in shards.gather(groups, build):
+        given.setdefault(row.owner_id, []).append(row.id)
     return given
 
 

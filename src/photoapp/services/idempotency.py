@@ -40,7 +40,7 @@ class IdempotencyService:
 
         Raises ``Conflict`` where the key stands for another body, or its first request is still under way.
         """
-        scope = hashlib.sha256("\n".join((caller, method, path, key)).encode()).hexdigest()
+        scope = hashlib.sha256(f"{caller}\n{method}\n{path}\n{key}".encode()).hexdigest()
         token, now = secrets.token_hex(16), datetime.now(UTC)
         fresh = {
             "scope": scope, "digest": digest, "attempt": token, "leased_until": now + LEASE, "done": False,
@@ -72,7 +72,9 @@ class IdempotencyService:
 
     @staticmethod
     def complete(writer: Writer, attempt: Attempt, result_id: int | None) -> None:
-        """Keep the result, in its own transaction. Raises ``Conflict``, so that all rolls back, if another attempt took over."""
+        """Keep the result, in its own transaction. Raises ``Conflict``, so that all rolls back, if another attempt took
+        over.
+        """
         result = writer.execute(
             update(IdempotencyKey)
             .where(
@@ -86,7 +88,9 @@ class IdempotencyService:
             raise Conflict("another request with this Idempotency-Key took over", retry_after_s=1)
 
     def abandon(self, attempt: Attempt) -> None:
-        """Forget the key of a request that was refused before its commit. Quiet where the shard is away: its lease ends."""
+        """Forget the key of a request that was refused before its commit. Quiet where the shard is away: its lease
+        ends.
+        """
         try:
             with self._shards.write(attempt.shard) as writer:
                 writer.execute(

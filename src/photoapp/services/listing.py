@@ -8,6 +8,7 @@ from typing import Any
 
 from pyramid.config import Configurator
 from sqlalchemy import select
+from sqlalchemy.orm import InstrumentedAttribute
 
 from photoapp.models import Block, Comment, Follow, Following, FollowState, Like, Liked
 from photoapp.services.catalog import Catalog, Versions
@@ -88,16 +89,19 @@ class ListingService:
 
     def follows(self, viewer: Viewer, account_id: int, *, count: int, cursor: int | None) -> Page[Account]:
         """Whom the account follows, the latest first."""
-        return self._people(viewer, account_id, Following, "follower_id", "followed_id", count, cursor)
+        sides = (Following.follower_id, Following.followed_id)
+        return self._people(viewer, account_id, sides, count=count, cursor=cursor)
 
     def followers(self, viewer: Viewer, account_id: int, *, count: int, cursor: int | None) -> Page[Account]:
         """Who follows the account, the latest first."""
-        return self._people(viewer, account_id, Follow, "followed_id", "follower_id", count, cursor)
+        sides = (Follow.followed_id, Follow.follower_id)
+        return self._people(viewer, account_id, sides, count=count, cursor=cursor)
 
     def requesters(self, viewer: Viewer, *, count: int, cursor: int | None) -> Page[Account]:
         """Who waits to follow the viewer, the latest first."""
+        sides = (Follow.followed_id, Follow.follower_id)
         return self._people(
-            viewer, viewer.id or 0, Follow, "followed_id", "follower_id", count, cursor, state=FollowState.REQUESTED
+            viewer, viewer.id or 0, sides, count=count, cursor=cursor, state=FollowState.REQUESTED
         )
 
     def blocks(self, viewer: Viewer, *, count: int, cursor: int | None) -> Page[Account]:
@@ -171,27 +175,28 @@ class ListingService:
         self,
         viewer: Viewer,
         account_id: int,
-        model: Any,
-        mine: str,
-        theirs: str,
-        count: int,
-        start: int | None,
+        sides: tuple[InstrumentedAttribute[int], InstrumentedAttribute[int]],
         *,
+        count: int,
+        cursor: int | None,
         state: FollowState = FollowState.ACCEPTED,
     ) -> Page[Account]:
-        def fetch(cursor: int | None, wanted: int) -> Batch:
-            other = getattr(model, theirs)
+        """The other side of the account's edges in a state; ``sides`` are the columns of this side and the other."""
+        mine, theirs = sides
+        model: Any = mine.class_
+
+        def fetch(position: int | None, wanted: int) -> Batch:
             rows = self._rows(
                 account_id,
-                select(model.version, other.label("other"))
-                .where(getattr(model, mine) == account_id, model.state == state, model.version < (cursor or MAX_ID))
+                select(model.version, theirs.label("other"))
+                .where(mine == account_id, model.state == state, model.version < (position or MAX_ID))
                 .order_by(model.version.desc())
                 .limit(wanted),
             )
             return Batch([(row.version, row.other) for row in rows], ended=len(rows) < wanted)
 
         admit = self._admit_people(lambda account: shows_card(viewer, account))
-        return fill_page(fetch, admit, count=count, start=start)
+        return fill_page(fetch, admit, count=count, start=cursor)
 
     def _admit_people(self, allowed: Callable[[Account], bool]) -> Callable[[list[int]], dict[int, Account]]:
         def admit(ids: list[int]) -> dict[int, Account]:
@@ -234,8 +239,8 @@ class _Hydration:
     def admit(self, ids: list[int]) -> dict[int, Photo]:
         """The photos among ``ids`` that the viewer may see."""
         hints = [photo for id_ in ids if (photo := self._catalog.peek(id_)) is not None]
-        # One round trip asks for the versions of the photos and of everybody they named when this process saw them last; only
-        # somebody new to a photo costs another.
+        # One round trip asks for the versions of the photos and of everybody they named when this process saw them
+        # last; only somebody new to a photo costs another.
         versions = self._catalog.versions(accounts=_everybody(hints), photos=ids)
         photos = self._catalog.photos(ids, versions=versions)
         live = [photo for photo in photos.values() if photo.is_live]

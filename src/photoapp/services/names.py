@@ -1,8 +1,8 @@
 """Names that are unique over all shards: claims, and the fences that decide a race for one (DESIGN 2).
 
-A claim counts only while the user row names it back, or until ``held_until``. The transaction that writes the user row inserts a fence
-for every claim it names; whoever wants to free a claim must insert that fence first. So a claim is never freed under a
-sign-up that is about to commit, however slow it is.
+A claim counts only while the user row names it back, or until ``held_until``. The transaction that writes the user row
+inserts a fence for every claim it names; whoever wants to free a claim must insert that fence first. So a claim is
+never freed under a sign-up that is about to commit, however slow it is.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class NameService:
                     writer.execute(
                         update(NameClaim).where(NameClaim.id == held.id).values(held_until=now + SIGN_UP_HOLD)
                     )
-                    return held.id
+                    return int(held.id)
             if not self.free_if_abandoned(held, now=now):
                 break
         raise Conflict(f"{kind}: {name} is taken")

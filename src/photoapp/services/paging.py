@@ -37,9 +37,9 @@ def fill_page(
 ) -> Page[T]:
     """A page of ``count`` items the viewer may see, beginning below the cursor ``start``.
 
-    ``fetch(cursor, n)`` gives up to about ``n`` candidates strictly below the cursor. ``admit(ids)`` gives those that may be seen,
-    as what will be presented. One visible item more than asked for is looked for, since only that tells whether another
-    page follows.
+    ``fetch(cursor, n)`` gives up to about ``n`` candidates strictly below the cursor. ``admit(ids)`` gives those that
+    may be seen, as what will be presented. One visible item more than asked for is looked for, since only that tells
+    whether another page follows.
     """
     kept: list[tuple[int, T]] = []
     cursor, looked = start, 0

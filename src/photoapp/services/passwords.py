@@ -60,7 +60,9 @@ class PasswordService:
             return self._hasher.hash(password)
 
     def verify(self, encoded: str | None, password: str) -> bool:
-        """Whether the password is the hash's. ``None`` (nobody) takes as long and is False: timing tells nothing (SEC-04)."""
+        """Whether the password is the hash's. ``None`` (nobody) takes as long and is False: timing tells nothing
+        (SEC-04).
+        """
         with self._slot():
             if encoded is None:
                 if self._nobody is None:

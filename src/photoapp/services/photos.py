@@ -12,7 +12,7 @@ from pyramid.config import Configurator
 from sqlalchemy import delete, insert, select, update
 
 from photoapp.errors import NotFound
-from photoapp.imaging.pool import ProcessedImage
+from photoapp.imaging.result import ProcessedImage
 from photoapp.models import AccountState, Delivery, Media, MediaState, MediaTag, Mention, PersonInPhoto, User
 from photoapp.services.captions import hashtags, mentions
 from photoapp.services.catalog import account_version, media_version
@@ -62,7 +62,8 @@ class PhotoService:
     def store(self, data: bytes, image: ProcessedImage, *, sha256: str, is_private: bool) -> StoredImage:
         """Put the original and its renditions. Raises ``TierUnavailable``; what was put by then is swept up later.
 
-        Keys are unguessable and never a client's file name; those of a private account stand where a signature is needed.
+        Keys are unguessable and never a client's file name; those of a private account stand where a signature is
+        needed.
         """
         token = secrets.token_hex(20)
         original_key = f"{ORIGINAL}/{token[:2]}/{token}"
@@ -88,7 +89,8 @@ class PhotoService:
         return key
 
     def publish(self, writer: Writer, *, owner_id: int, stored: StoredImage, details: Details) -> int:
-        """Write the photo's row and what must follow. The answer is its id. Raises ``NotFound`` if the account is gone."""
+        """Write the photo's row and what must follow. The answer is its id. Raises ``NotFound`` if the account is gone.
+        """
         owner = writer.execute(
             select(User.is_private, User.state, User.followed_by_count)
             .where(User.id == owner_id)
@@ -131,7 +133,8 @@ class PhotoService:
             update(User).where(User.id == owner_id).values(media_count=User.media_count + 1)
         )
         if owner.is_private != stored.is_private:
-            # The account changed sides while the bytes were stored: the objects stand under the wrong prefix (DESIGN 6).
+            # The account changed sides while the bytes were stored: the objects stand under the wrong prefix (DESIGN
+            # 6).
             writer.post("media.rekey", {"media_id": media_id}, queue="slow")
         writer.post("feed.fan_out", {"media_id": media_id, "owner_id": owner_id})
         writer.effects.feed_pushes.append((owner_id, media_id))
@@ -185,7 +188,8 @@ def prefix_for(*, is_private: bool) -> str:
 
 
 def note_words(writer: Writer, media_id: int, *, source_id: int, text: str) -> None:
-    """Store the hashtags and mentions of a caption or a comment. A tag the photo has already keeps its first tagging."""
+    """Store the hashtags and mentions of a caption or a comment. A tag the photo has already keeps its first tagging.
+    """
     for tag in hashtags(text):
         writer.insert_once(
             MediaTag, {"media_id": media_id, "tag": tag, "tagging_id": writer.next_id(), "source_id": source_id}

@@ -1,4 +1,5 @@
-"""Follows, requests and blocks: each edge's truth with the person it protects, a mirror with the other (DESIGN law 3)."""
+"""Follows, requests and blocks: each edge's truth with the person it protects, a mirror with the other (DESIGN law 3).
+"""
 
 from __future__ import annotations
 
@@ -43,7 +44,9 @@ class RelationshipService:
         return Relation(FollowState(outgoing or 0), FollowState(incoming or 0), bool(blocked))
 
     def follow(self, writer: Writer, *, follower_id: int, followed_id: int) -> None:
-        """Follow, or ask a private account to be let in. On the shard of the followed. Raises ``NotFound`` across a block."""
+        """Follow, or ask a private account to be let in. On the shard of the followed. Raises ``NotFound`` across a
+        block.
+        """
         writer.lock(followed_id, follower_id)
         owner = writer.execute(
             select(User.is_private, User.state).where(User.id == followed_id).with_for_update(read=True)
@@ -58,7 +61,9 @@ class RelationshipService:
         self._set_follow(writer, followed_id, follower_id, current, state)
 
     def end_follow(self, writer: Writer, *, follower_id: int, followed_id: int) -> None:
-        """Unfollow, withdraw a request, deny it, or remove a follower: one change, whoever asks. On the shard of the followed."""
+        """Unfollow, withdraw a request, deny it, or remove a follower: one change, whoever asks. On the shard of the
+        followed.
+        """
         writer.effects.strict = True
         writer.lock(followed_id, follower_id)
         current = self._follow_row(writer, followed_id, follower_id)
@@ -95,7 +100,8 @@ class RelationshipService:
             )
         ).scalars()
         follower_ids = sorted(waiting)
-        # All locks before the first change: a follow that holds its pair waits for this account's row, never the other way.
+        # All locks before the first change: a follow that holds its pair waits for this account's row, never the other
+        # way.
         for follower_id in follower_ids:
             writer.lock(followed_id, follower_id)
         for follower_id in follower_ids:
@@ -115,7 +121,8 @@ class RelationshipService:
             self._post_block(writer, blocker_id, blocked_id, active=True, version=current.version)
             return
         self._set_block(writer, blocker_id, blocked_id, active=True)
-        # The blocked one's follow of the blocker has its truth here; the other direction ends with the mirror, over there.
+        # The blocked one's follow of the blocker has its truth here; the other direction ends with the mirror, over
+        # there.
         self._end_by_block(writer, followed_id=blocker_id, follower_id=blocked_id)
 
     def unblock(self, writer: Writer, *, blocker_id: int, blocked_id: int) -> None:
@@ -190,7 +197,8 @@ class RelationshipService:
         _count(writer, User.followed_by_count, followed_id, _accepted(state) - _accepted(before))
 
     def _repeat_follow(self, writer: Writer, followed_id: int, follower_id: int, current: Row[Any]) -> None:
-        # Nothing changes here, but 200 must mean that both sides know: the mirror is applied again under its own version.
+        # Nothing changes here, but 200 must mean that both sides know: the mirror is applied again under its own
+        # version.
         self._post_follow(writer, followed_id, follower_id, FollowState(current.state), version=current.version)
 
     def _post_follow(
@@ -200,7 +208,8 @@ class RelationshipService:
         version = version if version is not None else row_id
         change = {"followed_id": followed_id, "follower_id": follower_id, "state": int(state), "version": version}
         writer.moves(account_version(followed_id))
-        return self._post(writer, FOLLOW_MIRROR, change, row_id, follower_id, version)
+        writer.post(FOLLOW_MIRROR, change, target=self._shards.of(follower_id), id_=row_id, before_answer=True)
+        return version
 
     def _set_block(self, writer: Writer, blocker_id: int, blocked_id: int, *, active: bool) -> None:
         version = self._post_block(writer, blocker_id, blocked_id, active=active)
@@ -217,17 +226,14 @@ class RelationshipService:
         version = version if version is not None else row_id
         change = {"blocker_id": blocker_id, "blocked_id": blocked_id, "active": active, "version": version}
         writer.moves(account_version(blocker_id))
-        return self._post(writer, BLOCK_MIRROR, change, row_id, blocked_id, version)
-
-    def _post(
-        self, writer: Writer, handler: str, change: dict[str, Any], row_id: int, other_id: int, version: int
-    ) -> int:
-        writer.post(handler, change, target=self._shards.of(other_id), id_=row_id, before_answer=True)
+        writer.post(BLOCK_MIRROR, change, target=self._shards.of(blocked_id), id_=row_id, before_answer=True)
         return version
 
     @staticmethod
     def _blocked(writer: Writer, owner_id: int, other_id: int) -> bool:
-        """Whether one blocks the other, as far as the owner's shard knows: its own blocks, and the mirror of the other's."""
+        """Whether one blocks the other, as far as the owner's shard knows: its own blocks, and the mirror of the
+        other's.
+        """
         own = select(Block.blocker_id).where(
             Block.blocker_id == owner_id, Block.blocked_id == other_id, Block.active
         )
@@ -253,7 +259,7 @@ class RelationshipService:
         ).one_or_none()
 
 
-def _follow_state(*, followed_id: int, follower_id: int) -> Select[tuple[int]]:
+def _follow_state(*, followed_id: int, follower_id: int) -> Select[int]:
     return select(Follow.state).where(Follow.followed_id == followed_id, Follow.follower_id == follower_id)
 
 

@@ -60,8 +60,8 @@ class TokenService:
     def open(self, token: str, *, limit: int, window_s: int) -> tuple[TokenFacts, Rate | None]:
         """Recognise a token and count the call: one round trip when warm. Raises ``TokenInvalid``.
 
-        Counted by the token's hash, not by the user id that it claims. While the session tier is away, the shard answers
-        and nothing is counted.
+        Counted by the token's hash, not by the user id that it claims. While the session tier is away, the shard
+        answers and nothing is counted.
         """
         match = _SHAPE.fullmatch(token)
         if match is None:

@@ -1,7 +1,9 @@
-"""Values by (id, version): first those this process holds (oldest out first, bounded in bytes), then the cache tier, then the shards (DESIGN law 10 and section 3).
+"""Values by (id, version): first those this process holds (oldest out first, bounded in bytes), then the cache tier,
+then the shards (DESIGN law 10 and section 3).
 
-The version is fetched before the read that fills the value, and whoever changes the truth moves it after the commit and before
-the acknowledgement. So an old value, from whatever node or dump it returns, is never found, and nothing is ever invalidated.
+The version is fetched before the read that fills the value, and whoever changes the truth moves it after the commit and
+before the acknowledgement. So an old value, from whatever node or dump it returns, is never found, and nothing is ever
+invalidated.
 """
 
 from __future__ import annotations
@@ -26,8 +28,8 @@ _OVERHEAD = 6
 class VersionedCache(Generic[T]):
     """One kind of value.
 
-    ``load(ids)`` reads the truth as JSON values by id, leaving unknown ids out; ``decode`` makes of one what readers use, and what
-    it makes is shared between threads, hence frozen.
+    ``load(ids)`` reads the truth as JSON values by id, leaving unknown ids out; ``decode`` makes of one what readers
+    use, and what it makes is shared between threads, hence frozen.
     """
 
     def __init__(

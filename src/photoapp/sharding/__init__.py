@@ -21,7 +21,9 @@ class SecondWriterError(RuntimeError):
 
 
 def includeme(config: Configurator) -> None:
-    """``registry.shards``, ``request.shards``, ``request.writer(shard)``, and a transaction for every request that may write."""
+    """``registry.shards``, ``request.shards``, ``request.writer(shard)``, and a transaction for every request that may
+    write.
+    """
     settings = parse_settings(ShardSettings, "shards", config.registry.settings, os.environ)
     config.registry.shards = Shards(ShardMap(settings))
     config.add_settings(

@@ -22,7 +22,8 @@ class IdGenerator:
         self._last: dict[int, int] = {}
 
     def draw(self, shard: int, *, count: int = 1) -> list[int]:
-        """``count`` ascending ids, on a short connection of their own. Raises the driver's error if the shard is away."""
+        """``count`` ascending ids, on a short connection of their own. Raises the driver's error if the shard is away.
+        """
         engine = self._map.engine_of(shard).execution_options(photoapp_writes=True)
         with engine.begin() as connection:
             return self._draw(connection, shard, count)
@@ -34,7 +35,8 @@ class IdGenerator:
     def _draw(self, connection: Connection, shard: int, count: int) -> list[int]:
         if self._is_sqlite(shard):
             return self._draw_sqlite(connection, shard, count)
-        # The function takes its advisory lock, moves the schema's sequence and lets go, whatever becomes of the transaction.
+        # The function takes its advisory lock, moves the schema's sequence and lets go, whatever becomes of the
+        # transaction.
         next_id = getattr(func, schema_name(shard)).next_id
         rows = connection.execute(select(next_id()).select_from(func.generate_series(1, count)))
         return list(rows.scalars())

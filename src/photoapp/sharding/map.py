@@ -23,8 +23,8 @@ class ShardSettings:
     """Keys under ``shards.``."""
 
     databases: str
-    """A line each: ``NAME URL FIRST-LAST``, PostgreSQL by ``postgresql+psycopg://``, or ``NAME sqlite:///FOLDER`` for all shards,
-    a file each."""
+    """A line each: ``NAME URL FIRST-LAST``, PostgreSQL by ``postgresql+psycopg://``, or ``NAME sqlite:///FOLDER`` for
+    all shards, a file each."""
     count: int = 4
     """Logical shards; a power of two, fixed when the installation is made."""
     create: bool = False
@@ -90,7 +90,7 @@ class ShardMap:
         for shard in sorted(set(shards)):
             database = self._by_shard[shard]
             groups.setdefault(database.name, (database, []))[1].append(shard)
-        return {database: members for database, members in groups.values()}
+        return dict(groups.values())
 
     def close(self) -> None:
         """Close all pools."""
@@ -122,7 +122,8 @@ def _databases(settings: ShardSettings) -> Iterable[Database]:
             raise ConfigurationError(f"shards.databases: two lines are named {match['name']}")
         for shard in shards:
             if shard in taken:
-                raise ConfigurationError(f"shards.databases: shard {shard} stands in {taken[shard]} and in {match['name']}")
+                both = f"{taken[shard]} and in {match['name']}"
+                raise ConfigurationError(f"shards.databases: shard {shard} stands in {both}")
             taken[shard] = match["name"]
         try:
             url = make_url(match["url"])
@@ -196,8 +197,8 @@ def _sqlite_engine(url: URL, settings: ShardSettings) -> Engine:
         connection.execute("PRAGMA cache_size = -1024")
 
     def begins(connection: Connection) -> None:
-        # An upgrade from read to write fails at once when another thread wrote, so a writer takes the lock first. A reader
-        # begins nothing: each of its statements is a snapshot of its own.
+        # An upgrade from read to write fails at once when another thread wrote, so a writer takes the lock first. A
+        # reader begins nothing: each of its statements is a snapshot of its own.
         if connection.get_execution_options().get("photoapp_writes"):
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 

@@ -1,4 +1,5 @@
-"""The newest rows of each of many parents, by one index walk per parent: the shape of a feed, of inline likes and comments.
+"""The newest rows of each of many parents, by one index walk per parent: the shape of a feed, of inline likes and
+comments.
 
 ``parent IN (...) ORDER BY id LIMIT n`` would read every row of a busy parent, and a window function every row of all.
 """
@@ -26,10 +27,11 @@ def newest_per_parent(
 ) -> Select[Any]:
     """For each (parent id, exclusive upper bound of the key) up to ``limit`` rows, highest keys first within the index.
 
-    Needs an index that begins with ``parent`` and ends with ``key``. ``where`` are further equalities. Rows come in no order.
+    Needs an index that begins with ``parent`` and ends with ``key``. ``where`` are further equalities. Rows come in no
+    order.
     """
     if sqlite:
-        return _sqlite(table, parent, key, bounds, limit, columns, where)
+        return _sqlite(table, parent, key, bounds, limit=limit, columns=columns, where=where)
     parents = func.unnest(
         cast([id_ for id_, _ in bounds], ARRAY(BigInteger)), cast([below for _, below in bounds], ARRAY(BigInteger))
     ).table_valued("id", "below", name="parents")
@@ -48,6 +50,7 @@ def _sqlite(
     parent: str,
     key: str,
     bounds: Sequence[tuple[int, int]],
+    *,
     limit: int,
     columns: Sequence[str],
     where: dict[str, Any],

@@ -108,9 +108,7 @@ def stamp_installation(shards: Shards) -> str:
         }
         with shards.write(shard) as writer:
             writer.lock(_STAMP_LOCK)
-            known: dict[str, str] = {
-                row.key: row.value for row in writer.execute(select(Meta.key, Meta.value))
-            }
+            known: dict[str, str] = {row.key: row.value for row in writer.execute(select(Meta.key, Meta.value))}
             missing = [{"key": key, "value": value} for key, value in identity.items() if key not in known]
             if missing:
                 writer.execute(insert(Meta), missing)
@@ -169,9 +167,7 @@ def _rows(database: Database, engine: Engine) -> dict[str, str] | None:
 
 
 def _identity() -> Select[str, str]:
-    rows = union_all(
-        select(literal("revision").label("key"), _VERSION.c.version_num), select(Meta.key, Meta.value)
-    )
+    rows = union_all(select(literal("revision").label("key"), _VERSION.c.version_num), select(Meta.key, Meta.value))
     return select(rows.subquery())
 
 
@@ -191,9 +187,7 @@ def _check_revision(state: ShardState, ini_path: str | Path) -> None:
     if state.revision is None:
         raise ConfigurationError(f"{where} has no tables: run {upgrade}")
     if state.revision < HEAD:
-        raise ConfigurationError(
-            f"{where} has schema {state.revision}, this program needs {HEAD}: run {upgrade}"
-        )
+        raise ConfigurationError(f"{where} has schema {state.revision}, this program needs {HEAD}: run {upgrade}")
     if state.revision > HEAD:
         raise ConfigurationError(
             f"{where} has schema {state.revision}, this program knows {HEAD}: run the release that made it"
@@ -205,15 +199,11 @@ def _check_identity(state: ShardState, count: int, installation: str | None, ini
     if not state.is_stamped:
         raise ConfigurationError(f"{where} belongs to no installation yet: run photoapp -c {ini_path} init")
     if state.count != str(count):
-        raise ConfigurationError(
-            f"{where} was made for shards.count = {state.count}, not {count}: it cannot change"
-        )
+        raise ConfigurationError(f"{where} was made for shards.count = {state.count}, not {count}: it cannot change")
     if state.number != str(state.shard):
         raise ConfigurationError(f"{where} says it is shard {state.number}: correct shards.databases")
     if state.installation != installation:
-        raise ConfigurationError(
-            f"{where} belongs to the installation {state.installation}, not {installation}"
-        )
+        raise ConfigurationError(f"{where} belongs to the installation {state.installation}, not {installation}")
 
 
 def _installation_of(states: Iterable[ShardState]) -> str | None:

@@ -74,7 +74,8 @@ class Writer:
         return self.session.execute(statement, parameters)
 
     def upsert(self, model: type[Base], key: dict[str, Any], values: dict[str, Any]) -> None:
-        """Insert the row of ``key``, or set its ``values``. The caller holds the edge's lock and has compared versions."""
+        """Insert the row of ``key``, or set its ``values``. The caller holds the edge's lock and has compared versions.
+        """
         dialect = sqlite if self._database.is_sqlite else postgresql
         statement = dialect.insert(model).values(key | values)
         self.execute(statement.on_conflict_do_update(index_elements=list(key), set_=values))
@@ -90,7 +91,8 @@ class Writer:
         return self._ids.draw_within(self.session, self.shard)[0]
 
     def lock(self, *parts: int) -> None:
-        """Be alone with an edge, whichever way it is named, until the transaction ends; draw the outbox id only afterwards (DESIGN law 3).
+        """Be alone with an edge, whichever way it is named, until the transaction ends; draw the outbox id only
+        afterwards (DESIGN law 3).
 
         On SQLite the transaction begins by taking the whole file, and there is nothing else to do.
         """

@@ -48,15 +48,12 @@ def includeme(config: Configurator) -> None:
     """Build the five tiers from the settings and put them at ``registry.tiers``. Nothing is connected yet."""
     settings = config.registry.settings
     refuse_unknown_kinds(settings)
-    processes = parse_value(
-        "server.processes", int, value_of("server.processes", settings, os.environ) or "1"
-    )
+    processes = parse_value("server.processes", int, value_of("server.processes", settings, os.environ) or "1")
     built: dict[str, Any] = {}
     for kind in CONTRACTS:
         tier = built[kind] = build_tier(kind, settings, os.environ)
         if processes > 1 and not tier.shared:
             raise ConfigurationError(
-                f"tier.{kind}.use = {tier.name} keeps its state inside one process, "
-                f"but server.processes is {processes}"
+                f"tier.{kind}.use = {tier.name} keeps its state inside one process, but server.processes is {processes}"
             )
     config.registry.tiers = Tiers(**built)

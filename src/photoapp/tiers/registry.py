@@ -46,9 +46,7 @@ def refuse_unknown_kinds(settings: Mapping[str, str]) -> None:
         kind, dot, _ = rest.partition(".")
         if group == "tier" and kind not in CONTRACTS:
             known = ", ".join(CONTRACTS)
-            raise ConfigurationError(
-                f"{key}: no tier is called {kind!r}{suggestion(kind, CONTRACTS)}; known: {known}"
-            )
+            raise ConfigurationError(f"{key}: no tier is called {kind!r}{suggestion(kind, CONTRACTS)}; known: {known}")
         if group == "tier" and not dot:
             raise ConfigurationError(f"unknown setting {key}; did you mean {key}.use?")
 
@@ -64,8 +62,7 @@ def discover(kind: str) -> dict[str, EntryPoint]:
         other = found.setdefault(point.name, point)
         if other.value != point.value:
             raise ConfigurationError(
-                f"two packages bring a {kind} tier called {point.name}: "
-                f"{other.value} and {point.value}; uninstall one"
+                f"two packages bring a {kind} tier called {point.name}: {other.value} and {point.value}; uninstall one"
             )
     return found
 

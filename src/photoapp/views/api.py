@@ -1,8 +1,9 @@
 """How API views are declared: reads return what is shown; writes act, and their answer is presented once it is true.
 
-A write's view runs inside the transaction and returns the id of what it made, or None. Its ``answer`` runs after the commit and
-after everything that must be known before the acknowledgement is known (``acknowledge.py``): a returned view commits, a
-raised one rolls back. With an ``Idempotency-Key`` a repeat skips the view and is answered by the same ``answer``, afresh.
+A write's view runs inside the transaction and returns the id of what it made, or None. Its ``answer`` runs after the
+commit and after everything that must be known before the acknowledgement is known (``acknowledge.py``): a returned view
+commits, a raised one rolls back. With an ``Idempotency-Key`` a repeat skips the view and is answered by the same
+``answer``, afresh.
 """
 
 from __future__ import annotations
@@ -42,9 +43,10 @@ def api_write(
     route: str, *, method: str, permission: Permission, answer: Answer, shard: ShardOf
 ) -> Callable[[Any], Any]:
     """A view for POST, PUT or DELETE. ``shard(context, request)`` is the one that the view writes."""
-    return view_config(
+    declare: Callable[[Any], Any] = view_config(
         route_name=route, request_method=method, permission=permission, api="write", answer=answer, write_shard=shard
     )
+    return declare
 
 
 def deriver(view: Any, info: Any) -> Any:
@@ -99,7 +101,7 @@ def _once(view: Any, context: Any, request: Request, shard_of: ShardOf, key: str
 
 
 def answer_nothing(context: Any, request: Request, result_id: int | None) -> dict[str, Any]:
-    """null."""
+    """The JSON value null."""
     del context, request, result_id
     return envelope(None)
 

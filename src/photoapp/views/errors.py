@@ -7,8 +7,8 @@ from typing import Any
 
 import orjson
 from pyramid.config import Configurator
-from pyramid.httpexceptions import HTTPException, HTTPNotFound
 from pyramid.exceptions import PredicateMismatch
+from pyramid.httpexceptions import HTTPException, HTTPNotFound
 from pyramid.response import Response
 
 from photoapp import errors
@@ -49,7 +49,9 @@ _MEDIA_CODES = {
 
 
 def error_response(request: Request, error: Exception) -> Response:
-    """The answer to an error: enveloped under /v1, bare elsewhere. What is not ours is a 500, logged, and tells nothing."""
+    """The answer to an error: enveloped under /v1, bare elsewhere. What is not ours is a 500, logged, and tells
+    nothing.
+    """
     code, kind, message = _classified(request, error)
     body: dict[str, Any] = {"code": code, "error_type": kind, "error_message": message}
     if isinstance(error, errors.InvalidMedia):

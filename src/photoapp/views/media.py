@@ -19,7 +19,7 @@ from pyramid.view import view_config
 
 from photoapp.contexts import AccountContext, ApiContext, MediaContext
 from photoapp.errors import InvalidMedia, InvalidParameter, NotFound
-from photoapp.imaging.pool import ProcessedImage
+from photoapp.imaging.result import ProcessedImage
 from photoapp.presenters.shortcode import media_id_of
 from photoapp.renderers import envelope
 from photoapp.security.permissions import Permission

@@ -1,4 +1,6 @@
-"""What operators and load balancers ask. ``/statusz`` and ``/metrics`` answer only operators; to all others they do not exist."""
+"""What operators and load balancers ask. ``/statusz`` and ``/metrics`` answer only operators; to all others they do not
+exist.
+"""
 
 from __future__ import annotations
 

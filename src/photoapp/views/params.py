@@ -47,7 +47,7 @@ class Input:
         self._request = request
         self._upload_limit_bytes = upload_limit_bytes
         self._body: dict[str, Any] | None = None
-        self._query = _first_of_each(_decoded(lambda: request.GET.items()))
+        self._query = _first_of_each(_decoded(request, "GET"))
 
     def credential(self, name: str) -> str | None:
         """A credential, from the query first: so that a caller who sends it there is known before a body is read."""
@@ -150,7 +150,9 @@ class Input:
         return value.read(self._upload_limit_bytes)
 
     def digest(self) -> str:
-        """SHA-256 over the parameters and each file's SHA-256: what makes two bodies the same, whatever their boundaries."""
+        """SHA-256 over the parameters and each file's SHA-256: what makes two bodies the same, whatever their
+        boundaries.
+        """
         whole = hashlib.sha256()
         for name, value in sorted((self._query | self._fields()).items()):
             if name in _CREDENTIALS:
@@ -178,13 +180,13 @@ class Input:
         if kind == "multipart/form-data":
             if length > self._upload_limit_bytes + UPLOAD_OVERHEAD:
                 raise too_large(self._upload_limit_bytes)
-            return _first_of_each(_decoded(lambda: request.POST.items()))
+            return _first_of_each(_decoded(request, "POST"))
         if length > BODY_LIMIT:
             raise InvalidParameter("body", f"must be at most {BODY_LIMIT} bytes")
         if kind == "application/json":
             return _json_object(request.body) if request.body else {}
         if kind == "application/x-www-form-urlencoded":
-            return _first_of_each(_decoded(lambda: request.POST.items()))
+            return _first_of_each(_decoded(request, "POST"))
         return {}
 
 
@@ -211,9 +213,9 @@ def _json_object(body: bytes) -> dict[str, Any]:
     return value
 
 
-def _decoded(items: Any) -> list[tuple[str, Any]]:
+def _decoded(request: Request, source: str) -> list[tuple[str, Any]]:
     try:
-        return list(items())
+        return list(getattr(request, source).items())
     except (UnicodeDecodeError, ValueError, OSError):
         raise InvalidParameter("body", "cannot be parsed: bad encoding or a broken multipart body") from None
 

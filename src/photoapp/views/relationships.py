@@ -6,8 +6,8 @@ from typing import Any
 
 from photoapp.contexts import AccountContext
 from photoapp.errors import InvalidParameter, NotFound
-from photoapp.renderers import envelope
 from photoapp.presenters.people import present_relation
+from photoapp.renderers import envelope
 from photoapp.security.permissions import Permission
 from photoapp.services.relationships import RelationshipService
 from photoapp.types import Request

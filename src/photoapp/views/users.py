@@ -9,7 +9,12 @@ from photoapp.errors import InvalidParameter
 from photoapp.renderers import envelope
 from photoapp.security.permissions import Permission
 from photoapp.services.accounts import (
-    BIO_LIMIT, FULL_NAME_LIMIT, WEBSITE_LIMIT, AccountService, checked_email, checked_text,
+    BIO_LIMIT,
+    FULL_NAME_LIMIT,
+    WEBSITE_LIMIT,
+    AccountService,
+    checked_email,
+    checked_text,
 )  # fmt: skip
 from photoapp.types import Request
 from photoapp.views.api import answer_nothing, api_read, api_write, own_shard
@@ -85,7 +90,8 @@ def set_picture(context: AccountContext, request: Request) -> int:
     image = process_upload(request, data)
     key = request.registry.photos.store_picture(image)
     _accounts(request).set_picture(
-        request.writer(own_shard(context, request)), context.account.id, storage=request.registry.tiers.storage.name, key=key
+        request.writer(own_shard(context, request)), context.account.id, storage=request.registry.tiers.storage.name,
+        key=key
     )
     return context.account.id
 

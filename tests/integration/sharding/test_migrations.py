@@ -89,9 +89,7 @@ def test_nothing_stands_outside_the_shards_schemas(shards):
         assert inspect(database.engine).get_table_names(schema_name(database.shards[0]))
 
 
-def test_a_run_that_failed_at_one_shard_leaves_it_untouched_and_is_finished_by_the_next(
-    unmade_settings, tmp_path
-):
+def test_a_run_that_failed_at_one_shard_leaves_it_untouched_and_is_finished_by_the_next(unmade_settings, tmp_path):
     ini = write_ini(tmp_path / "x.ini", unmade_settings)
     shards = open_shards(unmade_settings)
     database = shards.map.database_of(1)
@@ -166,9 +164,7 @@ def test_a_new_revision_is_numbered_and_imports_no_models(shard_settings, tmp_pa
     assert 'down_revision = "0001"' in text
     assert "photoapp.models" not in text
     compile(text, "0002", "exec")
-    with pytest.raises(
-        CommandError, match="shard 1 in database shard_0001 failed: table outbox already exists"
-    ):
+    with pytest.raises(CommandError, match="shard 1 in database shard_0001 failed: table outbox already exists"):
         run_alembic(ini, "upgrade", "head")
     assert revisions(shard_settings) == ["0002", HEAD, HEAD, HEAD]
 
@@ -180,9 +176,7 @@ def test_a_migration_gives_up_waiting_for_a_lock(shard_settings, postgres, tmp_p
     with shards.write(0) as writer:
         writer.execute(Base.metadata.tables["outbox"].select())
         with pytest.raises(CommandError, match="lock timeout"):
-            run_alembic(
-                write_ini(tmp_path / "x.ini", shard_settings), "-x", "database=one", "downgrade", "base"
-            )
+            run_alembic(write_ini(tmp_path / "x.ini", shard_settings), "-x", "database=one", "downgrade", "base")
     assert revisions(shard_settings) == [HEAD] * 4
     shards.close()
 

@@ -29,9 +29,7 @@ def test_ids_are_ascending_and_carry_their_shard_and_the_time(shards):
 def test_eight_threads_in_two_processes_never_draw_the_same_id(shards, shard_settings):
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(2, mp_context=spawn) as pool:
-        futures = [
-            pool.submit(draw_in_threads, shard_settings, 2, threads=8, draws=10, each=25) for _ in range(2)
-        ]
+        futures = [pool.submit(draw_in_threads, shard_settings, 2, threads=8, draws=10, each=25) for _ in range(2)]
         drawn = [ids for future in futures for ids in future.result()]
     assert len({id_ for ids in drawn for id_ in ids}) == 2 * 8 * 10 * 25
     for ids in drawn:
@@ -48,9 +46,14 @@ def test_the_generator_counts_on_from_the_last_tick_when_the_clock_is_behind(sha
 def test_ids_of_a_transaction_rolled_back_are_not_given_again(shards, set_last_tick):
     set_last_tick(shards, 0, future_tick())  # so that it is not the clock that saves us
     lost = []
-    with pytest.raises(ZeroDivisionError), shards.write(0) as writer:
-        lost += [writer.next_id(), writer.next_id()]
-        raise ZeroDivisionError
+
+    def draw_and_fail():
+        with shards.write(0) as writer:
+            lost.extend([writer.next_id(), writer.next_id()])
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        draw_and_fail()
     assert shards.ids.draw(0)[0] > max(lost)
 
 

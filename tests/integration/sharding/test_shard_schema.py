@@ -86,9 +86,7 @@ def test_a_shard_without_identity_is_refused_until_it_is_stamped(shards):
     before = {state.installation for state in inspect_schema(shards.map)}
     with shards.write(0) as writer:
         writer.execute(Meta.__table__.delete())
-    with pytest.raises(
-        ConfigurationError, match=r"belongs to no installation yet: run photoapp -c x\.ini init"
-    ):
+    with pytest.raises(ConfigurationError, match=r"belongs to no installation yet: run photoapp -c x\.ini init"):
         check_schema(shards, ini_path="x.ini")
     assert {stamp_installation(shards)} == before  # joins the others
     check_schema(shards)
@@ -121,9 +119,7 @@ def test_a_database_that_is_down_is_logged_and_does_not_stop_the_start(shard_set
     with caplog.at_level(logging.ERROR):
         check_schema(shards)
         prepare(shards, "unused.ini")
-    assert [(record.message, record.database) for record in caplog.records] == [
-        ("database unreachable", "away")
-    ] * 2
+    assert [(record.message, record.database) for record in caplog.records] == [("database unreachable", "away")] * 2
     shards.close()
 
 
@@ -149,9 +145,7 @@ def test_a_failing_migration_ends_the_start_and_shows_why(unmade, tmp_path, caps
     (tmp_path / "unmade").mkdir()
     with unmade.map.engine_of(2).begin() as connection:
         connection.exec_driver_sql("CREATE TABLE media (id INTEGER)")
-    with pytest.raises(
-        ConfigurationError, match="shard 2 in database shard_0002 failed: table media already exists"
-    ):
+    with pytest.raises(ConfigurationError, match="shard 2 in database shard_0002 failed: table media already exists"):
         prepare(unmade, write_ini(tmp_path / "x.ini", {}))
     assert "table media already exists" in capsys.readouterr().err
 
@@ -160,18 +154,14 @@ def test_a_failing_migration_ends_the_start_and_shows_why(unmade, tmp_path, caps
 def test_a_file_that_is_no_database_is_refused(unmade, tmp_path):
     (tmp_path / "unmade").mkdir()
     (tmp_path / "unmade" / "shard_0002.sqlite").write_bytes(b"not a database, " * 100)
-    with pytest.raises(
-        ConfigurationError, match=r"^database shard_0002 cannot be read: file is not a database$"
-    ):
+    with pytest.raises(ConfigurationError, match=r"^database shard_0002 cannot be read: file is not a database$"):
         check_schema(unmade)
 
 
 @pytest.mark.parametrize("engine", ["sqlite"])
 def test_the_application_makes_its_schema_only_where_the_settings_say_so(unmade_settings, tmp_path):
     def start(**settings):
-        config = Configurator(
-            settings={**unmade_settings, **settings, "photoapp.ini": str(tmp_path / "x.ini")}
-        )
+        config = Configurator(settings={**unmade_settings, **settings, "photoapp.ini": str(tmp_path / "x.ini")})
         config.include("photoapp.sharding")
         try:
             config.include("photoapp.sharding.schema")

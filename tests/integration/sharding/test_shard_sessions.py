@@ -41,9 +41,13 @@ def test_orm_objects_go_to_the_writers_shard(shards):
 
 
 def test_a_block_that_raises_leaves_nothing(shards):
-    with pytest.raises(ZeroDivisionError), shards.write(2) as writer:
-        writer.execute(insert(Meta).values(key="lost", value="x"))
-        raise ZeroDivisionError
+    def write_and_fail():
+        with shards.write(2) as writer:
+            writer.execute(insert(Meta).values(key="lost", value="x"))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write_and_fail()
     assert keys_of(shards, 2) == set()
 
 
@@ -82,11 +86,8 @@ def test_gather_parts_may_each_have_their_own_order_and_limit(shards):
             put(shards, shard, f"k{each}")
     rows = shards.gather(
         range(4),
-        lambda tables, shard: (
-            select(tables(Meta).c.key)
-            .where(tables(Meta).c.key.like("k%"))
-            .order_by(tables(Meta).c.key.desc())
-            .limit(2)
+        lambda tables, _: (
+            select(tables(Meta).c.key).where(tables(Meta).c.key.like("k%")).order_by(tables(Meta).c.key.desc()).limit(2)
         ),
     )
     assert sorted(row.key for row in rows) == ["k1"] * 4 + ["k2"] * 4
@@ -144,7 +145,7 @@ def test_a_stopped_server_is_unavailable_and_used_again_once_it_is_back(shards, 
         with pytest.raises(ShardUnavailable):
             put(shards, 0, "while")
         with pytest.raises(ShardUnavailable):
-            shards.gather(range(4), lambda tables, shard: select(tables(Meta).c.key))
+            shards.gather(range(4), lambda tables, _: select(tables(Meta).c.key))
     finally:
         postgres.start()
     put(shards, 0, "after")
@@ -159,19 +160,26 @@ def end_connection(postgres, pid):
 
 @pytest.mark.parametrize("engine", ["postgresql"])
 def test_a_commit_without_an_answer_has_an_unknown_outcome(shards, postgres):
-    with pytest.raises(OutcomeUnknown), shards.write(0) as writer:
-        writer.execute(insert(Meta).values(key="maybe", value="x"))
-        pid = writer.execute(select(func.pg_backend_pid())).scalar_one()
-        event.listen(writer.session, "before_commit", lambda session: end_connection(postgres, pid))
+    def write():
+        with shards.write(0) as writer:
+            writer.execute(insert(Meta).values(key="maybe", value="x"))
+            pid = writer.execute(select(func.pg_backend_pid())).scalar_one()
+            event.listen(writer.session, "before_commit", lambda _: end_connection(postgres, pid))
+
+    with pytest.raises(OutcomeUnknown):
+        write()
     assert keys_of(shards, 0) == set()
 
 
 @pytest.mark.parametrize("engine", ["postgresql"])
 def test_a_connection_lost_before_the_commit_changed_nothing_and_says_so(shards, postgres):
-    with pytest.raises(ShardUnavailable), shards.write(0) as writer:
-        pid = writer.execute(select(func.pg_backend_pid())).scalar_one()
-        end_connection(postgres, pid)
-        writer.session.add(Meta(key="never", value="x"))  # sent by the flush at the end of the block
+    def write():
+        with shards.write(0) as writer:
+            end_connection(postgres, writer.execute(select(func.pg_backend_pid())).scalar_one())
+            writer.session.add(Meta(key="never", value="x"))  # sent by the flush at the end of the block
+
+    with pytest.raises(ShardUnavailable):
+        write()
     assert keys_of(shards, 0) == set()
 
 

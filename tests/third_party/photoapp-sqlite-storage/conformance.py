@@ -17,6 +17,4 @@ class TestSqliteStorage(StorageSuite):
     @pytest.fixture
     def away(self, tmp_path):
         (tmp_path / "file").touch()
-        return SqliteStorage(
-            SqliteStorageSettings(tmp_path / "file" / "photos.sqlite", "not a secret, a test")
-        )
+        return SqliteStorage(SqliteStorageSettings(tmp_path / "file" / "photos.sqlite", "not a secret, a test"))

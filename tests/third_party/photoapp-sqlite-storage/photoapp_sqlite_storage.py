@@ -94,9 +94,7 @@ class SqliteStorage(StorageTier):
 
     def verifies(self, key: str, *, expires_at: int, signature: str, now: int) -> bool:
         """As the contract says."""
-        return now < expires_at and hmac.compare_digest(
-            self._sign(key, expires_at).encode(), signature.encode()
-        )
+        return now < expires_at and hmac.compare_digest(self._sign(key, expires_at).encode(), signature.encode())
 
     def _sign(self, key: str, expires_at: int) -> str:
         message = f"{key}|{expires_at}".encode()

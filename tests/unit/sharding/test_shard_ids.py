@@ -51,9 +51,7 @@ def test_timestamps_out_of_range_are_clamped():
 def test_a_name_hashes_by_sha_256_of_kind_and_name():
     # echo -n 'username:ada' | sha256sum begins with the eight bytes below
     assert ids.shard_for_name("username", "ada", count=8192) == 0x172022DD01CEBD78 % 8192
-    assert ids.shard_for_name("username", "Ada", count=8192) == ids.shard_for_name(
-        "username", "ada", count=8192
-    )
+    assert ids.shard_for_name("username", "Ada", count=8192) == ids.shard_for_name("username", "ada", count=8192)
 
 
 def test_composed_and_decomposed_letters_are_one_name():

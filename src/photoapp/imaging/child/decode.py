@@ -46,7 +46,7 @@ _UPRIGHT: Final = {
 _ON_ITS_SIDE: Final = frozenset({5, 6, 7, 8})
 
 
-class Refused(Exception):  # noqa: N818 - a verdict on the file, not a failure of ours
+class Refused(Exception):
     """The file is refused. ``code`` is one of API.md section 6."""
 
     def __init__(self, code: str, message: str) -> None:

@@ -13,7 +13,18 @@ from photoapp.errors import NotFound
 from photoapp.jobs.registry import Job, Work
 from photoapp.jobs.settle import settle
 from photoapp.models import (
-    AccountState, Block, Commented, Follow, Following, FollowState, Grant, Liked, Media, MediaState, Token, User,
+    AccountState,
+    Block,
+    Commented,
+    Follow,
+    Following,
+    FollowState,
+    Grant,
+    Liked,
+    Media,
+    MediaState,
+    Token,
+    User,
 )  # fmt: skip
 from photoapp.services.catalog import account_version
 from photoapp.services.names import EMAIL, USERNAME
@@ -42,8 +53,9 @@ def free_claims(work: Work, shard: int, now: datetime) -> None:
 def purge_account(work: Work, job: Job) -> None:
     """``account.purge``: ``{"user_id", "deleted_at"}``: everything of the account goes, everywhere, for good.
 
-    Each step undoes a bounded number of rows through the services that made them, so counters, mirrors and caches follow; while a
-    step finds rows, the purge writes itself another outbox row. A deletion that was undone since is left alone.
+    Each step undoes a bounded number of rows through the services that made them, so counters, mirrors and caches
+    follow; while a step finds rows, the purge writes itself another outbox row. A deletion that was undone since is
+    left alone.
     """
     user_id, shard = job.payload["user_id"], job.source
     with work.shards.read(shard) as connection:
@@ -68,7 +80,11 @@ def _photos(work: Work, user_id: int, shard: int) -> bool:
         work, shard, select(Media.id).where(Media.owner_id == user_id, Media.state == MediaState.LIVE)
     )
     for media_id in ids:
-        _undo(work, shard, lambda writer, media_id=media_id: work.registry.photos.delete(writer, media_id))
+
+        def remove(writer: Writer, media_id: int = media_id) -> None:
+            work.registry.photos.delete(writer, media_id)
+
+        _undo(work, shard, remove)
     return bool(ids)
 
 
@@ -196,7 +212,7 @@ def _undo(work: Work, shard: int, change: Callable[[Writer], Any]) -> None:
     settle(work, writer.effects)
 
 
-def _scalars(work: Work, shard: int, statement: Select[tuple[int]]) -> list[int]:
+def _scalars(work: Work, shard: int, statement: Select[int]) -> list[int]:
     with work.shards.read(shard) as connection:
         return list(connection.execute(statement.limit(PURGE_STEP)).scalars())
 

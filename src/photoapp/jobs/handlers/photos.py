@@ -24,8 +24,8 @@ REKEY_BUDGET_S = 30.0
 def fan_out(work: Work, job: Job) -> None:
     """``feed.fan_out``: ``{"media_id", "owner_id", "low"?, "high"?}``.
 
-    Without bounds it serves all followers itself, or, if they are more than ``feed.chunk``, writes an outbox row for each stretch of
-    them: ``low < version <= high`` of their follow edges.
+    Without bounds it serves all followers itself, or, if they are more than ``feed.chunk``, writes an outbox row for
+    each stretch of them: ``low < version <= high`` of their follow edges.
     """
     media_id, owner_id = job.payload["media_id"], job.payload["owner_id"]
     low, high = job.payload.get("low", 0), job.payload.get("high")
@@ -118,7 +118,8 @@ def rekey_media(work: Work, job: Job) -> None:
 
 
 def _rekey(work: Work, shard: int, media_id: int) -> None:
-    """Copy, flip the row, move the version, delete the old object: at any moment the row names objects that are there."""
+    """Copy, flip the row, move the version, delete the old object: at any moment the row names objects that are there.
+    """
     storage = work.tiers.storage
     with work.shards.read(shard) as connection:
         media = connection.execute(_placed(media_id)).one_or_none()

@@ -1,7 +1,7 @@
 """Cache: values under versioned keys. A miss is always right; a hit is right because its key names a version.
 
-Values are JSON (dict, list, str, int of 64 bits, float, bool, None): a tuple comes back as a list from every plugin, and what
-comes back is the caller's own copy. Never pickle (PROMISES SEC-71): a foreign value is a miss.
+Values are JSON (dict, list, str, int of 64 bits, float, bool, None): a tuple comes back as a list from every plugin,
+and what comes back is the caller's own copy. Never pickle (PROMISES SEC-71): a foreign value is a miss.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from photoapp.tiers.base import Tier
 class CacheTier(Tier):
     """The contract. Keys are ASCII without spaces or control characters, 200 characters at most (``ValueError``).
 
-    An engine that is away is a miss on reads and nothing on writes: the one tier whose loss nobody is told of but the operator.
+    An engine that is away is a miss on reads and nothing on writes: the one tier whose loss nobody is told of but the
+    operator.
     """
 
     kind: ClassVar[str] = "cache"
@@ -43,7 +44,8 @@ class CacheTier(Tier):
             return
 
     def add(self, key: str, value: Any, *, ttl_s: float) -> bool:
-        """Store the value if none is there; atomic: of many callers exactly one gets True. False if the engine is away."""
+        """Store the value if none is there; atomic: of many callers exactly one gets True. False if the engine is away.
+        """
         check_key(key)
         try:
             with self.guarded("add"):

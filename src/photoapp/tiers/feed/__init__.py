@@ -1,9 +1,9 @@
 """Feeds: per user a bounded list of media ids, strictly descending. Lists are disposable; the shards hold the truth.
 
-A list is *absent* (nobody asked for it, or it was dropped), *being built* (it takes pushes, no reader uses it), *complete*
-(it reaches the end of what its owner may see) or *trimmed* (older items are only in the shards). The protocol makes a
-rebuild exact without a lock: the builder puts the list there first and reads the shards afterwards, so whatever commits
-after its read arrives as a push (DESIGN 4).
+A list is *absent* (nobody asked for it, or it was dropped), *being built* (it takes pushes, no reader uses it),
+*complete* (it reaches the end of what its owner may see) or *trimmed* (older items are only in the shards). The
+protocol makes a rebuild exact without a lock: the builder puts the list there first and reads the shards afterwards, so
+whatever commits after its read arrives as a push (DESIGN 4).
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ class FeedPage:
 
 
 class FeedTier(Tier):
-    """The contract. Users and items are ids of 1 to 2**63-2. Every method raises ``TierUnavailable`` and nothing else."""
+    """The contract. Users and items are ids of 1 to 2**63-2. Every method raises ``TierUnavailable`` and nothing else.
+    """
 
     kind: ClassVar[str] = "feed"
 
@@ -41,9 +42,9 @@ class FeedTier(Tier):
         """Put ``item`` into the list of each user, where it belongs in descending order.
 
         Only into lists that exist (absent stays absent; a list being built takes it). The same item twice stands once.
-        A list longer than ``tier.feed.length`` loses its lowest ids and is trimmed from then on; an id below the floor of a
-        trimmed list is ignored, since a list never has a gap. Any order of pushes gives the same list. One call serves
-        thousands of users.
+        A list longer than ``tier.feed.length`` loses its lowest ids and is trimmed from then on; an id below the floor
+        of a trimmed list is ignored, since a list never has a gap. Any order of pushes gives the same list. One call
+        serves thousands of users.
         """
         with self.guarded("push_many"):
             self._push_many(users, item)
@@ -61,8 +62,8 @@ class FeedTier(Tier):
     def begin_build(self, user: int) -> str | None:
         """Take the build of the list: from now on it exists and takes pushes. The answer is the build's token.
 
-        None while another build's lease (30 s) runs, or if the list stands already built. An expired lease is taken over, and
-        the old builder's token is void. What was pushed while being built stays.
+        None while another build's lease (30 s) runs, or if the list stands already built. An expired lease is taken
+        over, and the old builder's token is void. What was pushed while being built stays.
         """
         with self.guarded("begin_build"):
             return self._begin_build(user)
@@ -70,8 +71,8 @@ class FeedTier(Tier):
     def finish_build(self, user: int, token: str, items: Sequence[int], *, complete: bool) -> bool:
         """Merge ``items`` (any order) with what was pushed meanwhile; the list is built.
 
-        ``complete`` says that nothing older than the lowest item exists. False, and nothing happens, if the token is no longer
-        the list's own: it was dropped or taken over.
+        ``complete`` says that nothing older than the lowest item exists. False, and nothing happens, if the token is no
+        longer the list's own: it was dropped or taken over.
         """
         with self.guarded("finish_build"):
             return self._finish_build(user, token, items, complete)

@@ -1,5 +1,5 @@
-"""Queue: only the wake-up. The work itself is rows of the shards' outboxes (DESIGN law 2), so that losing every wake-up costs
-seconds: a sweeper finds what lies there.
+"""Queue: only the wake-up. The work itself is rows of the shards' outboxes (DESIGN law 2), so that losing every wake-up
+costs seconds: a sweeper finds what lies there.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ from typing import ClassVar
 from photoapp.tiers.base import Tier
 
 QUEUES = ("fast", "outside", "slow")
-"""``fast``: derived rows, fan-out, feeds, versions. ``outside``: push, webhooks, sharing, mail. ``slow``: exports, rebuilds,
-re-keying, purges. One queue per worker, so a slow job never stands before a fast one."""
+"""``fast``: derived rows, fan-out, feeds, versions. ``outside``: push, webhooks, sharing, mail. ``slow``: exports,
+rebuilds, re-keying, purges. One queue per worker, so a slow job never stands before a fast one."""
 
 Drain = Callable[[str, str, frozenset[int]], None]
-"""``drain(database, queue, shards)``: apply what is due of those logical shards; an empty set means all of the database."""
+"""``drain(database, queue, shards)``: apply what is due of those logical shards; an empty set means all of the
+database.
+"""
 
 Sweep = Callable[[str], Iterable[tuple[str, frozenset[int]]]]
 """``sweep(queue)``: which (database, shards) hold rows that are due and not leased."""
@@ -29,8 +31,8 @@ class QueueTier(Tier):
     def wake(self, database: str, queue: str, shards: Iterable[int]) -> None:
         """Have a worker drain the queue's rows of these shards soon. Returns at once, in whatever process.
 
-        Coalesced: while a drain of (database, queue) waits, a further wake only adds its shards. A wake while a drain runs leads to
-        another drain after it, so no row committed before the wake is passed over.
+        Coalesced: while a drain of (database, queue) waits, a further wake only adds its shards. A wake while a drain
+        runs leads to another drain after it, so no row committed before the wake is passed over.
         """
         if queue not in QUEUES:
             raise ValueError(f"no such queue: {queue}")
@@ -40,7 +42,8 @@ class QueueTier(Tier):
     def start(self, drain: Drain, sweep: Sweep) -> bool:
         """Begin to work in this process, where the plugin works inside processes at all; False where it does not.
 
-        A drain that raises is reported and does not end the worker. Until ``start``, wakes are kept or passed to whoever works.
+        A drain that raises is reported and does not end the worker. Until ``start``, wakes are kept or passed to
+        whoever works.
         """
         with self.guarded("start"):
             return self._start(drain, sweep)

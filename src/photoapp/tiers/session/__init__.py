@@ -66,8 +66,8 @@ class SessionTier(Tier):
     def hit(self, name: str, *, limit: int, window_s: int) -> Rate:
         """Count one call and say whether it passes under ``limit`` calls in any ``window_s`` seconds (sliding).
 
-        The count of the window before is weighed by the share of it that still lies inside, which errs by less than one call
-        in a hundred under steady load. A refused call is not counted, so that waiting always helps.
+        The count of the window before is weighed by the share of it that still lies inside, which errs by less than one
+        call in a hundred under steady load. A refused call is not counted, so that waiting always helps.
         """
         with self.guarded("hit"):
             return self._hit(name, limit, window_s)

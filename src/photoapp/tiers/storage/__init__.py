@@ -41,8 +41,8 @@ class StorageTier(Tier):
     def put(self, key: str, data: bytes, *, content_type: str, sha256: str | None = None) -> None:
         """Store ``data``. When it returns, the bytes are durable, verified and visible to every process.
 
-        ``sha256`` (hex) is what the caller computed when the bytes arrived: raises ``DigestMismatch`` where they differ,
-        and stores nothing. An existing object is replaced as a whole; of two writers one wins, never a mixture.
+        ``sha256`` (hex) is what the caller computed when the bytes arrived: raises ``DigestMismatch`` where they
+        differ, and stores nothing. An existing object is replaced as a whole; of two writers one wins, never a mixture.
         A failed put leaves what stood there before.
         """
         checked(key)
@@ -89,8 +89,8 @@ class StorageTier(Tier):
     def url(self, key: str, *, expires_at: int | None = None) -> str:
         """An absolute or host-relative URL of the object. Pure arithmetic: no call to the engine.
 
-        With ``expires_at`` (Unix seconds) it carries a signature over the key and the expiry and ends then; equal arguments
-        give equal URLs, so that they can be cached. Keys under ``private/`` are served only with one.
+        With ``expires_at`` (Unix seconds) it carries a signature over the key and the expiry and ends then; equal
+        arguments give equal URLs, so that they can be cached. Keys under ``private/`` are served only with one.
         """
         checked(key)
         return self._url(key, expires_at)

@@ -68,9 +68,7 @@ class Facet:
         super().__init_subclass__(**told)
         for name in vars(cls):
             if name.startswith("test_") and any(name in vars(base) for base in cls.__mro__[1:]):
-                raise TypeError(
-                    f"{cls.__name__} overrides the conformance test {name}; declare what it lacks instead"
-                )
+                raise TypeError(f"{cls.__name__} overrides the conformance test {name}; declare what it lacks instead")
 
 
 class TierBasics(Facet):

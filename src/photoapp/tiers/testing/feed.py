@@ -308,9 +308,7 @@ class FeedDrops(FeedSetting):
         assert [self.listed(tier, each) for each in (one, two)] == [ids([3, 1])] * 2
         assert tier.page(absent, count=1) is None
 
-    def test_a_complete_list_that_loses_its_last_id_is_empty_and_a_trimmed_one_absent(
-        self, tier: Any
-    ) -> None:
+    def test_a_complete_list_that_loses_its_last_id_is_empty_and_a_trimmed_one_absent(self, tier: Any) -> None:
         whole, cut = self.built(tier, [BASE]), self.built(tier, [BASE], complete=False)
         tier.remove([whole, cut], BASE)
         assert tier.page(whole, count=20) == FeedPage([], False, True, 0)
@@ -399,6 +397,13 @@ class Beside:
         self.tier.drop([self.one])
         self.model = None
 
+    def rebuild(self, meanwhile: list[tuple[Any, ...]], items: list[int], complete: bool) -> None:
+        self.drop()
+        self.begin()
+        for step in meanwhile:
+            self.take(*step)
+        self.finish(items, complete)
+
     def page(self, count: int, below: int | None, above: int | None) -> None:
         readable = self.model is not None and self.model.built
         expected = self.model.page(count, below, above) if self.model is not None and readable else None
@@ -411,20 +416,23 @@ class Beside:
         self.page(self.length + 1, None, None)
 
 
-_items = st.integers(0, 30).map(lambda number: ids([number])[0])
+_items = st.integers(BASE, BASE + 15)
 _bounds = st.none() | _items
+_edits = st.tuples(st.sampled_from(["push", "push", "remove"]), _items)
 _steps = st.lists(
     st.one_of(
-        st.tuples(st.just("push"), _items),
+        _edits,
         st.tuples(st.just("push"), _items, st.integers(1, 12)),
-        st.tuples(st.just("remove"), _items),
         st.tuples(st.just("begin")),
         st.tuples(st.just("finish"), st.lists(_items, max_size=14), st.booleans()),
         st.tuples(st.just("finish"), st.lists(_items, min_size=7, max_size=9, unique=True), st.booleans()),
         st.tuples(st.just("finish_with_an_old_token"), st.lists(_items, max_size=3)),
         st.tuples(st.just("drop")),
+        st.tuples(st.just("rebuild"), st.lists(_edits, max_size=12), st.lists(_items, max_size=9), st.booleans()),
+        st.tuples(st.just("page"), st.integers(1, 12), _bounds, st.none()),
         st.tuples(st.just("page"), st.integers(1, 12), _bounds, _bounds),
     ),
+    min_size=10,  # left alone, Hypothesis tries histories of five steps, in which little happens
     max_size=40,
 )
 
@@ -433,7 +441,7 @@ class FeedModel(FeedSetting):
     """Any history of one list, beside the model."""
 
     @settings(
-        max_examples=200,
+        max_examples=250,
         deadline=None,
         database=None,
         derandomize=True,

@@ -119,9 +119,7 @@ class QueueWakes(QueueSetting):
             eventually(lambda: not outbox.rows)
             assert outbox.drains[0] == ("main", "fast", frozenset())
 
-    def test_wakes_that_come_while_a_drain_runs_become_one_more_drain_of_all_their_shards(
-        self, tier: Any
-    ) -> None:
+    def test_wakes_that_come_while_a_drain_runs_become_one_more_drain_of_all_their_shards(self, tier: Any) -> None:
         with self.working(tier) as outbox:
             with outbox.hold("fast"):
                 tier.wake("main", "fast", [0])

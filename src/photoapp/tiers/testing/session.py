@@ -158,9 +158,7 @@ class SessionRates(Facet):
 
     def test_a_limit_of_a_production_api_lets_exactly_so_many_of_a_crowd_pass(self, tier: Any) -> None:
         one = name("rate")
-        passed = race(
-            8, lambda _: sum(not tier.hit(one, limit=500, window_s=HOUR_S).exceeded for _ in range(100))
-        )
+        passed = race(8, lambda _: sum(not tier.hit(one, limit=500, window_s=HOUR_S).exceeded for _ in range(100)))
         assert sum(passed) == 500
 
     def test_who_waits_as_told_passes_even_if_he_knocked_meanwhile(self, tier: Any) -> None:

@@ -298,9 +298,7 @@ class StorageUrls(Facet):
         query = parse_qs(urlsplit(tier.url(KEY, expires_at=expires_at)).query)
         signature = query["s"][0] if self.serves_itself else "".join(query.get("s", ["x"]))
 
-        def verifies(
-            key: str = KEY, expires_at: int = expires_at, signature: str = signature, now: int = 0
-        ) -> bool:
+        def verifies(key: str = KEY, expires_at: int = expires_at, signature: str = signature, now: int = 0) -> bool:
             answer = tier.verifies(key, expires_at=expires_at, signature=signature, now=now)
             assert isinstance(answer, bool)
             return answer
