@@ -47,7 +47,6 @@ setup(
             "pytest-xdist>=3.8",
             "requests>=2.34",
             "ruff>=0.17,<0.18",
-            "types-requests",
         ],
     },
     entry_points={

@@ -13,7 +13,7 @@ from photoapp.security.permissions import Permission
 from photoapp.services.facts import Account, Photo
 from photoapp.types import Request
 from photoapp.views.params import parse_id
-from photoapp.visibility import Viewer, require, require_card
+from photoapp.visibility import Viewer, require, require_card, shows_card
 
 Acl = list[tuple[str, str, Any]]
 
@@ -116,6 +116,9 @@ def _media_context(request: Request, media_id: int) -> MediaContext:
     if photo is None or not photo.is_live:
         raise NotFound("no such media")
     owner = catalog.account(photo.owner_id)
+    if owner is None or not shows_card(viewer, owner):
+        # In the words of an unknown one: a hidden photo cannot be told from it (PROMISES SEC-32).
+        raise NotFound("no such media")
     require(viewer, owner)
     return MediaContext(photo, owner, viewer)
 

@@ -11,9 +11,10 @@ from pyramid.config import Configurator
 from pyramid.response import Response
 from pyramid.tweens import INGRESS
 
+from photoapp.errors import NotFound
 from photoapp.types import Request
 from photoapp.views.errors import error_response
-from photoapp.views.params import BODY_LIMIT, Input
+from photoapp.views.params import Input
 
 _FORM = "application/x-www-form-urlencoded"
 _SECURITY = [
@@ -34,8 +35,9 @@ def tween_factory(handler: Callable[[Request], Response], registry: Any) -> Call
         request.degraded = set()
         request.attempt = request.answer = None
         try:
-            _normalise(request)
+            _respell_path(request)
             request.input = Input(request, upload_limit_bytes=upload_limit_bytes)
+            _respell_method(request)
             response = handler(request)
         except Exception as error:  # noqa: BLE001 - the edge answers everything
             response = error_response(request, error)
@@ -46,29 +48,30 @@ def tween_factory(handler: Callable[[Request], Response], registry: Any) -> Call
     return tween
 
 
-def _normalise(request: Request) -> None:
-    """``/x``, ``/x/`` and ``/x.json`` are one path; a body without a type is a form; ``_method`` is the method."""
+def _respell_path(request: Request) -> None:
+    """``/x``, ``/x/`` and ``/x.json`` are one path. Raises ``NotFound`` for one that is not UTF-8."""
     environ = request.environ
-    request.called_path = request.path
     try:
         path = request.path_info
     except UnicodeDecodeError:
-        environ["PATH_INFO"] = path = "/"
-        request.called_path = "/"
+        # Everything behind here may read the path: it gets one that can be read, of the same side of the API.
+        environ["PATH_INFO"] = request.called_path = "/v1" if environ["PATH_INFO"].startswith("/v1/") else "/"
+        raise NotFound("no such path") from None
+    request.called_path = request.path
     if path.startswith("/v1/"):
         if path.endswith(".json"):
             request.path_info = path[: -len(".json")]
         elif path.endswith("/"):
             request.path_info = path.rstrip("/")
+
+
+def _respell_method(request: Request) -> None:
+    """A body without a type is a form; ``_method`` is the method."""
+    environ = request.environ
     if request.method in {"POST", "PUT", "DELETE"} and not environ.get("CONTENT_TYPE"):
         environ["CONTENT_TYPE"] = _FORM
-    if request.method == "POST":
-        override = environ.get("QUERY_STRING", "")
-        method = request.GET.get("_method") if "_method" in override else None
-        if method is None and request.content_type == _FORM and (request.content_length or 0) <= BODY_LIMIT:
-            method = request.POST.get("_method")
-        if method in {"PUT", "DELETE"}:
-            request.method = method
+    if request.method == "POST" and (method := request.input.override()) in {"PUT", "DELETE"}:
+        request.method = method
 
 
 def _finish(request: Request, response: Response, registry: Any) -> None:
@@ -81,8 +84,9 @@ def _finish(request: Request, response: Response, registry: Any) -> None:
         headers += [
             ("X-Ratelimit-Limit", str(limit)),
             ("X-Ratelimit-Remaining", str(remaining)),
-            ("Cache-Control", "no-store"),
         ]
+    if request.path_info.startswith(("/v1", "/oauth")):
+        headers.append(("Cache-Control", "no-store"))
     if request.degraded:
         headers.append(("X-Degraded", ",".join(sorted(request.degraded))))
     headers += _SECURITY

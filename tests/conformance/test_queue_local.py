@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import textwrap
-import time
+from contextlib import contextmanager
 
 import pytest
 
@@ -31,56 +31,55 @@ class TestLocalQueue(QueueSuite):
 
 
 OTHER_PROCESS = textwrap.dedent("""
-    import sys, time
+    import sys
     from pathlib import Path
     from photoapp.tiers.queue.local import LocalQueue, LocalQueueSettings
 
-    tier = LocalQueue(LocalQueueSettings(Path(sys.argv[1]), sweep_s=60, poll_s=0.02))
-    print(tier.start(lambda *row: print(*row, flush=True), lambda queue: ()), flush=True)
+    tier = LocalQueue(LocalQueueSettings(Path(sys.argv[1])))
+    print(tier.start(lambda *row: None, lambda queue: ()), flush=True)
     for line in sys.stdin:
         tier.wake("main", line.strip(), [1])
-        print("woke", flush=True)
 """)
 
 
-@pytest.fixture
-def other_process(tmp_path):
-    command = [sys.executable, "-c", OTHER_PROCESS, settings_in(tmp_path).lock_file]
+@contextmanager
+def other_process(lock_file):
+    """A process that starts the queue, prints whether it works, and wakes the queues that it reads the names
+    of.
+    """
+    command = [sys.executable, "-c", OTHER_PROCESS, lock_file]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        yield process
-        process.kill()
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
-def test_a_worker_that_is_killed_is_succeeded_by_a_process_that_waits(tmp_path, other_process):
-    assert other_process.stdout.readline() == "True\n"
-    outbox = Outbox()
-    tier = LocalQueue(settings_in(tmp_path))
-    assert tier.start(outbox.drain, outbox.sweep) is False
+def test_a_worker_that_is_killed_is_succeeded_by_a_process_that_waits(tmp_path):
+    outbox, tier = Outbox(), LocalQueue(settings_in(tmp_path))
     outbox.rows.append(("main", "fast", 1))
-    other_process.kill()
-    try:
-        eventually(lambda: not outbox.rows)
-    finally:
-        tier.close()
-
-
-def test_the_wake_of_another_process_is_heard_long_before_the_next_sweep(tmp_path, other_process):
-    assert other_process.stdout.readline() == "True\n"
-    other_process.kill()
-    other_process.wait()
-    outbox = Outbox()
-    tier = LocalQueue(LocalQueueSettings(settings_in(tmp_path).lock_file, sweep_s=3600, poll_s=0.02))
-    assert tier.start(outbox.drain, outbox.sweep) is True
-    command = [sys.executable, "-c", OTHER_PROCESS, settings_in(tmp_path).lock_file]
-    try:
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as sender:
-            assert sender.stdout.readline() == "False\n"
-            outbox.rows.append(("main", "slow", 1))
-            print("slow", file=sender.stdin, flush=True)
-            assert sender.stdout.readline() == "woke\n"
-            started = time.monotonic()
+    with other_process(tier.settings.lock_file) as worker:
+        assert worker.stdout.readline() == "True\n"
+        assert tier.start(outbox.drain, outbox.sweep) is False
+        assert outbox.sweeps == 0
+        worker.kill()
+        try:
             eventually(lambda: not outbox.rows)
-            assert time.monotonic() - started < 5
-            sender.kill()
+        finally:
+            tier.close()
+
+
+def test_the_wake_of_another_process_is_heard_long_before_the_next_sweep(tmp_path):
+    outbox = Outbox()
+    tier = LocalQueue(LocalQueueSettings(tmp_path / "worker.lock", sweep_s=3600, poll_s=0.02))
+    assert tier.start(outbox.drain, outbox.sweep) is True
+    try:
+        eventually(lambda: outbox.sweeps)
+        with other_process(tier.settings.lock_file) as sender:
+            assert sender.stdout.readline() == "False\n"
+            for queue in ("slow", "fast"):
+                outbox.rows.append(("main", queue, 1))
+                print(queue, file=sender.stdin, flush=True)
+                eventually(lambda: not outbox.rows)
     finally:
         tier.close()

@@ -23,6 +23,7 @@ FAST = {
     "api.rate_limit": "1000000",
     "shards.sqlite_synchronous": "normal",
     "tier.storage.fsync": "false",
+    "tier.storage.signing_key": "not a secret, a test",
 }
 
 
@@ -44,7 +45,7 @@ class Server:
         ini = configparser.RawConfigParser()
         ini.optionxform = str  # type: ignore[assignment,method-assign]
         ini.read(ROOT / "development.ini")
-        ini["DEFAULT"] |= {"http_port": str(self.port), "var": str(self.folder)}
+        ini["DEFAULT"].update({"http_port": str(self.port), "var": str(self.folder)})
         ini["app:main"].update(self.settings)
         ini["alembic"]["script_location"] = str(ROOT / "alembic")
         with self.ini.open("w") as file:

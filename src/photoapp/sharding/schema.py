@@ -59,10 +59,11 @@ class ShardState:
 def includeme(config: Configurator) -> None:
     """Make the schema, where ``shards.create`` says so, or check it.
 
-    ``photoapp.ini`` in the settings is the absolute path of the ini file. Raises ``ConfigurationError``.
+    ``photoapp.ini`` in the settings is the absolute path of the ini file, if there is one. Raises
+    ``ConfigurationError``.
     """
     shards: Shards = config.registry.shards
-    ini_path = Path(config.registry.settings["photoapp.ini"])
+    ini_path = config.registry.settings.get("photoapp.ini") or "INI"
     if shards.map.settings.create:
         prepare(shards, ini_path)
     else:

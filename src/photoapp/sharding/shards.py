@@ -80,14 +80,13 @@ class Shards:
         ``ShardUnavailable`` if any of the databases is away.
         """
         rows: list[Row[Any]] = []
-        for database, members in self.map.by_database(shards).items():
+        for members in self.map.by_database(shards).values():
             parts = [build(self._tables(shard), shard) for shard in members]
             statement = (
                 parts[0] if len(parts) == 1 else union_all(*(select(part.subquery()) for part in parts))
             )
             with self.read(members[0]) as connection:
                 rows.extend(connection.execute(statement).all())
-            del database
         return rows
 
     def by_shard(self, ids: Iterable[int]) -> dict[int, list[int]]:

@@ -135,7 +135,10 @@ def image(request: Request) -> Response:
     photo = catalog.photo(media_id_of(request.matchdict["code"]))
     if photo is None or not photo.is_live:
         raise NotFound("no such media")
-    require(ANYONE, catalog.account(photo.owner_id))
+    owner = catalog.account(photo.owner_id)
+    if owner is None or not owner.is_active:
+        raise NotFound("no such media")
+    require(ANYONE, owner)
     url = request.registry.media_presenter.image(photo, name, now=time.time())
     return HTTPFound(url, headerlist=[("Cache-Control", "no-store"), ("Location", url)])
 

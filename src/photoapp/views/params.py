@@ -22,7 +22,8 @@ BODY_LIMIT = 1_000_000
 UPLOAD_OVERHEAD = 256 * 1024
 """Bytes that a multipart body may add to the photo: boundaries and the other fields."""
 COUNT_DEFAULT, COUNT_LIMIT = 20, 100
-_ID = re.compile(r"[0-9]{1,19}", re.ASCII)
+_ID = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(?:[0-9]{1,20}\.?[0-9]{0,30}|\.[0-9]{1,30})(?:[eE][+-]?[0-9]{1,3})?", re.ASCII)
 _CREDENTIALS = frozenset({"access_token", "client_id", "client_secret", "sig", "callback", "_method"})
 
 
@@ -55,6 +56,13 @@ class Input:
         if value is None:
             value = self._fields().get(name)
         return value if isinstance(value, str) and value else None
+
+    def override(self) -> str | None:
+        """The parameter ``_method``, if the query or a body that holds no photo has one."""
+        value = self._query.get("_method")
+        if value is None and (self._request.content_length or 0) <= BODY_LIMIT:
+            value = self._fields().get("_method")
+        return value if isinstance(value, str) else None
 
     def text(self, name: str) -> str | None:
         """The parameter as text; None if it is missing."""
@@ -112,10 +120,7 @@ class Input:
         value = self.text(name)
         if value is None or value == "":
             return None
-        try:
-            degrees = float(value)
-        except ValueError:
-            degrees = math.nan
+        degrees = float(value) if _NUMBER.fullmatch(value) else math.nan
         if not abs(degrees) <= limit:
             raise InvalidParameter(name, f"must be a number from -{limit:g} to {limit:g}")
         return degrees
@@ -216,7 +221,7 @@ def _json_object(body: bytes) -> dict[str, Any]:
 def _decoded(request: Request, source: str) -> list[tuple[str, Any]]:
     try:
         return list(getattr(request, source).items())
-    except (UnicodeDecodeError, ValueError, OSError):
+    except (LookupError, ValueError, OSError):
         raise InvalidParameter("body", "cannot be parsed: bad encoding or a broken multipart body") from None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from photoapp.contexts import MediaContext
-from photoapp.errors import InvalidParameter, NotFound
+from photoapp.errors import InvalidParameter, NotAllowed, NotFound
 from photoapp.renderers import envelope
 from photoapp.security.permissions import Permission
 from photoapp.services.captions import check_comment
@@ -82,13 +82,17 @@ def remove_comment(context: MediaContext, request: Request) -> None:
         comment_id = parse_id(request.matchdict["comment_id"], "comment_id")
     except InvalidParameter:
         raise NotFound("no such comment") from None
-    _reactions(request).remove_comment(
-        request.writer(media_shard(context, request)),
-        media_id=context.photo.id,
-        owner_id=context.owner.id,
-        comment_id=comment_id,
-        by=request.caller.user_id or 0,
-    )
+    try:
+        _reactions(request).remove_comment(
+            request.writer(media_shard(context, request)),
+            media_id=context.photo.id,
+            owner_id=context.owner.id,
+            comment_id=comment_id,
+            by=request.caller.user_id or 0,
+        )
+    except NotAllowed:
+        answer_comment(context, request, comment_id)  # raises NotFound where its author is hidden from the caller
+        raise
 
 
 def _set_like(context: MediaContext, request: Request, *, active: bool) -> None:

@@ -124,6 +124,9 @@ def test_a_database_that_is_down_is_logged_and_does_not_stop_the_start(shard_set
 
 
 def test_two_that_prepare_at_once_make_one_installation(unmade_settings, tmp_path):
+    databases = unmade_settings["shards.databases"]
+    if databases.startswith("one "):  # one PostgreSQL database is migrated by half as many processes as two
+        unmade_settings["shards.databases"] = databases.partition(" 0-1")[0]
     ini = write_ini(tmp_path / "x.ini", unmade_settings)
 
     def start(_):

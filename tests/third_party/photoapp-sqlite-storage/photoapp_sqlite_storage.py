@@ -43,6 +43,7 @@ class SqliteStorage(StorageTier):
     def _database(self) -> Iterator[sqlite3.Connection]:
         self.settings.file.parent.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(self.settings.file, timeout=10)) as database, database:
+            database.execute("PRAGMA journal_mode = WAL")
             database.execute(TABLE)
             yield database
 

@@ -441,7 +441,7 @@ class FeedModel(FeedSetting):
     """Any history of one list, beside the model."""
 
     @settings(
-        max_examples=250,
+        max_examples=150,
         deadline=None,
         database=None,
         derandomize=True,

