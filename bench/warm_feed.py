@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import http.client
 import json
+import math
 import random
 from pathlib import Path
 
 from bench.load import Load, measure, request_for
+from bench.processes import cpu_s, is_supported
 from bench.result import Goal, Result, Run, median, median_ratio, percentile
 from bench.servers import Server, development_ini, running
 from bench.world import World
@@ -30,17 +32,20 @@ def run(folder: Path, run: Run) -> list[Result]:
         bare_ini, bare_port = development_ini(folder / "bare", app=baseline_app)
         with running(bare_ini, bare_port, path="/page") as bare:
             loads: dict[str, list[Load]] = {"ours": [], "bare": []}
+            spent_s = {"ours": 0.0, "bare": 0.0}
             for number in range(rounds + 1):
                 run.tell(f"round {number} of {rounds}" if number else "warming up")
                 for name, server, request in (
                     ("ours", ours, request_for(port, FEED, headers)),
                     ("bare", bare, request_for(bare_port, "/page", headers)),
                 ):
+                    before_s = _cpu_s(server)
                     load = measure(
                         server.port, request, connections=CONNECTIONS, seconds=seconds if number else 0.5, length=len(body)
                     )
                     if number:
                         loads[name].append(load)
+                        spent_s[name] += _cpu_s(server) - before_s
     rates = {name: [load.rate for load in each] for name, each in loads.items()}
     samples = [ms for load in loads["ours"] for ms in load.latencies_ms]
     return [
@@ -55,11 +60,17 @@ def run(folder: Path, run: Run) -> list[Result]:
             goal=Goal(0.40, of="ratio", at_least=True),
             notes=[
                 f"{len(body):,} bytes, 20 photos, {CONNECTIONS} keep-alive connections, {rounds} alternating rounds",
+                "CPU per answer: "
+                + ", ".join(f"{name} {1e6 * spent_s[name] / sum(load.answers for load in loads[name]):.0f} µs" for name in loads),
                 f"latency p50 {percentile(samples, 0.5):.1f} ms, p99 {percentile(samples, 0.99):.1f} ms",
             ],
             samples_ms=samples,
         )
     ]
+
+
+def _cpu_s(server: Server) -> float:
+    return cpu_s(server.pid) if is_supported() else math.nan
 
 
 def _write_world(ini: Path) -> str:

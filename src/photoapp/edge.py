@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from pyramid.config import Configurator
+from pyramid.config import PHASE3_CONFIG, Configurator
+from pyramid.interfaces import IRequestExtensions, IRequestFactory
+from pyramid.request import Request as PyramidRequest
 from pyramid.response import Response
 from pyramid.tweens import INGRESS
 
@@ -92,8 +94,20 @@ def _finish(request: Request, response: Response, registry: Any) -> None:
     headers += _SECURITY
 
 
+def _make_request_class(registry: Any) -> None:
+    """One class with the properties of every ``add_request_method``.
+
+    Pyramid makes such a class for each request anew, which is a fifth of a warm feed page: 100 microseconds, emptied type
+    caches, and garbage that only the cycle collector finds.
+    """
+    extensions = registry.getUtility(IRequestExtensions)
+    registry.registerUtility(type("Request", (PyramidRequest,), dict(extensions.descriptors)), IRequestFactory)
+    extensions.descriptors.clear()
+
+
 def includeme(config: Configurator) -> None:
-    """The tween, around all others."""
+    """The tween, around all others; the request's class, once every property is known."""
+    config.action(None, _make_request_class, args=(config.registry,), order=PHASE3_CONFIG + 1)
     config.add_tween(
         "photoapp.edge.tween_factory",
         under=INGRESS,

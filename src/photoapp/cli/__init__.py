@@ -31,7 +31,14 @@ class Commands(click.Group):
             raise Failure(str(error)) from error
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=(
+        "\b\nExit status:\n  0  done\n  1  not done, or not all is well; stderr says why in one line\n"
+        "  2  the command was called wrongly"
+    ),
+)
 @click.option(
     "-c", "--config", "ini", metavar="INI", default="development.ini", show_default=True,
     type=click.Path(dir_okay=False, path_type=Path), help="The installation's ini file.",
@@ -43,12 +50,6 @@ def main(ctx: click.Context, ini: Path) -> None:
     A new one begins with `init`; `check` says in words what is wrong with one that does not work. Every
     command may run beside the running servers. Settings are overridden by the environment:
     shards.count is PHOTOAPP_SHARDS_COUNT.
-
-    \b
-    Exit status:
-      0  done
-      1  not done, or not all is well; stderr says why in one line
-      2  the command was called wrongly
     """
     installation = Installation(ini)
     ctx.obj = installation

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from photoapp.cli.installation import Installation, pass_installation
-from photoapp.cli.output import json_option, print_json, print_table
+from photoapp.cli.output import examples, json_option, print_json, print_table
 
 
 @click.group()
@@ -13,29 +13,34 @@ def clients() -> None:
     """Applications that may call the API: make one, list them."""
 
 
-@clients.command()
+@clients.command(
+    epilog=examples(
+        'photoapp clients create "Our iPhone app" --trusted',
+        "photoapp clients create printshop --redirect-uri https://printshop.example/back",
+    )
+)
 @click.argument("name")
 @click.option("--trusted", is_flag=True, help="One of your own apps: may sign people up and take their passwords.")
-@click.option("--redirect-uri", "redirect_uris", metavar="URI", multiple=True, help="Where people are sent back to, compared exactly; repeat it for several.")
+@click.option(
+    "--redirect-uri",
+    "redirect_uris",
+    metavar="URI",
+    multiple=True,
+    help="Where people are sent back to, compared exactly; repeat it for several.",
+)
 @json_option
 @pass_installation
 def create(
-    installation: Installation, name: str, redirect_uris: tuple[str, ...], *, trusted: bool, as_json: bool
+    installation: Installation, *, name: str, redirect_uris: tuple[str, ...], trusted: bool, as_json: bool
 ) -> None:
     """Make a client called NAME and print its client_id and client_secret.
 
     The secret is shown this once: only its hash is stored.
-
-    \b
-    photoapp clients create "Our iPhone app" --trusted
-    photoapp clients create printshop --redirect-uri https://printshop.example/back
     """
     for uri in redirect_uris:
         if "://" not in uri or "#" in uri:
             raise click.BadParameter(f"{uri} is not an absolute URI without a fragment", param_hint="--redirect-uri")
-    client_id, client_secret = installation.registry.clients.create(
-        name, trusted=trusted, redirect_uris=redirect_uris
-    )
+    client_id, client_secret = installation.registry.clients.create(name, trusted=trusted, redirect_uris=redirect_uris)
     made = {"client_id": client_id, "client_secret": client_secret, "name": name, "trusted": trusted}
     if as_json:
         print_json(made)

@@ -47,7 +47,8 @@ def init(installation: Installation, *, as_json: bool) -> None:
         print_json(made)
     else:
         click.echo(
-            f"installation {made['installation']}: {made['shards']} shards in {made['databases']} databases, schema {HEAD}"
+            f"installation {made['installation']}: {made['shards']} shards in {made['databases']} databases, "
+            f"schema {HEAD}"
         )
 
 

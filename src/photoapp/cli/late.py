@@ -110,7 +110,7 @@ class Late:
             elif row.state == OutboxState.DONE:
                 self._pending.discard(row.id)
 
-    def _rows(self) -> Iterator[Row[tuple[int, int, str | None]]]:
+    def _rows(self) -> Iterator[Row[int, int, str | None]]:
         groups: defaultdict[int, list[int]] = defaultdict(list)
         for id_ in sorted(self._pending):
             groups[shard_of(id_)].append(id_)

@@ -29,6 +29,11 @@ def json_option(function: F) -> F:
     return option(function)
 
 
+def examples(*commands: str) -> str:
+    """The end of a help text: commands to copy."""
+    return "\b\nExamples:\n" + "\n".join(f"  {command}" for command in commands)
+
+
 def print_json(value: Mapping[str, Any]) -> None:
     """One object on a line of its own."""
     click.echo(json.dumps(value, ensure_ascii=False, default=str))

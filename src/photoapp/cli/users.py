@@ -8,10 +8,10 @@ from itertools import islice
 from typing import Any
 
 import click
-from sqlalchemy import Row, select
+from sqlalchemy import select
 
 from photoapp.cli.installation import Installation, pass_installation, timeout_option
-from photoapp.cli.output import Failure, json_option, print_json
+from photoapp.cli.output import Failure, examples, json_option, print_json
 from photoapp.models import AccountState, User
 from photoapp.services.names import USERNAME
 from photoapp.sharding.ids import time_of
@@ -25,7 +25,12 @@ def users() -> None:
     """Accounts: make one, list them, hide one from everybody."""
 
 
-@users.command()
+@users.command(
+    epilog=examples(
+        "photoapp users create ada --email ada@mail.example",
+        "pwgen 20 1 | photoapp users create ada --email ada@mail.example --password-stdin",
+    )
+)
 @click.argument("name")
 @click.option("--email", required=True, help="The e-mail address, which also logs in.")
 @click.option("--full-name", default="", help="The name shown beside the username.")
@@ -36,20 +41,16 @@ def users() -> None:
 @pass_installation
 def create(
     installation: Installation,
+    *,
     name: str,
     email: str,
     full_name: str,
     password: str | None,
     timeout_s: float,
-    *,
     password_stdin: bool,
     as_json: bool,
 ) -> None:
-    """Make an account with the username NAME.
-
-    \b
-    photoapp users create ada --email ada@mail.example
-    """
+    """Make an account with the username NAME."""
     chosen = read_password(password, from_stdin=password_stdin)
     user_id = create_user(installation, name, email=email, full_name=full_name, password=chosen)
     installation.late.wait(timeout_s=timeout_s)
@@ -63,14 +64,16 @@ def create(
 @click.option("--limit", type=click.IntRange(min=1), help="List at most so many.")
 @json_option
 @pass_installation
-def list_users(installation: Installation, limit: int | None, *, as_json: bool) -> None:
+def list_users(installation: Installation, *, limit: int | None, as_json: bool) -> None:
     """List accounts with their states and counts, shard after shard.
 
     Millions are no problem: each is printed as it is read.
     """
     shards: Shards = installation.registry.shards
     if not as_json:
-        click.echo(f"{'id':19}  {'username':30}  {'state':9}  {'private':7}  {'media':>7}  {'follows':>7}  {'followers':>9}")
+        click.echo(
+            f"{'id':19}  {'username':30}  {'state':9}  {'private':7}  {'media':>7}  {'follows':>7}  {'followers':>9}"
+        )
     for row in islice(every_user(shards), limit):
         state = AccountState(row.state).name.lower()
         if as_json:
@@ -96,7 +99,7 @@ def list_users(installation: Installation, limit: int | None, *, as_json: bool) 
 @timeout_option
 @json_option
 @pass_installation
-def suspend(installation: Installation, name: str, timeout_s: float, *, undo: bool, as_json: bool) -> None:
+def suspend(installation: Installation, *, name: str, timeout_s: float, undo: bool, as_json: bool) -> None:
     """Hide an account from everybody: its profile, photos, likes and comments, at once and everywhere.
 
     NAME is a username or an id. Nothing is deleted, and --undo brings all of it back. The owner cannot log in
@@ -149,7 +152,7 @@ def find_user(installation: Installation, name: str) -> int:
     return int(user_id)
 
 
-def every_user(shards: Shards) -> Iterator[Row[Any]]:
+def every_user(shards: Shards) -> Iterator[Any]:
     """All accounts, in batches, so that neither memory nor a connection is held for long."""
     columns = (
         User.id, User.username, User.full_name, User.state, User.is_private, User.media_count, User.follows_count,
@@ -159,9 +162,7 @@ def every_user(shards: Shards) -> Iterator[Row[Any]]:
         last = 0
         while True:
             with shards.read(shard) as connection:
-                batch = connection.execute(
-                    select(*columns).where(User.id > last).order_by(User.id).limit(BATCH)
-                ).all()
+                batch = connection.execute(select(*columns).where(User.id > last).order_by(User.id).limit(BATCH)).all()
             yield from batch
             if len(batch) < BATCH:
                 break

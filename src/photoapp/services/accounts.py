@@ -134,7 +134,7 @@ class AccountService:
         if "email" in values:
             values["pending_email"] = values.pop("email")
         if "username_claim_id" in values:
-            self._rename(writer, before, values)
+            self._names.name_back(writer, values["username_claim_id"])
         going_public = values.get("is_private") is False and before.is_private
         if going_public:
             self._relationships.approve_all(writer, followed_id=user_id)
@@ -146,16 +146,23 @@ class AccountService:
         self._changed(writer, user_id)
 
     def claim_username(self, user_id: int, username: str) -> dict[str, Any]:
-        """Check and claim a new name, before the transaction that takes it. Raises ``InvalidParameter``, ``Conflict``.
+        """Check and claim a new name, and hold the old one, before the transaction that changes it.
+
+        The old name is held first and not by a job, so that nobody can take it in the moment when no row names it.
+        Raises ``InvalidParameter``, ``Conflict``.
         """
         username = checked_username(username)
         row = self._row(user_id)
-        if row is not None and row.username == username:
+        if row.username == username:
             return {}
-        return {
-            "username": username,
-            "username_claim_id": self._names.claim(USERNAME, username, holder_id=user_id),
-        }
+        claim_id = self._names.claim(USERNAME, username, holder_id=user_id)
+        self.hold_username(row.username, claim_id=row.username_claim_id)
+        return {"username": username, "username_claim_id": claim_id}
+
+    def hold_username(self, username: str, *, claim_id: int) -> None:
+        """Keep a username that its owner gives up from everyone else."""
+        until = datetime.now(UTC) + timedelta(seconds=self._settings.name_hold_s)
+        self._names.hold(USERNAME, username, claim_id=claim_id, until=until)
 
     def change_password(self, user_id: int, *, old_password: str, new_password: str) -> str:
         """Check the old one and hash the new one; the answer goes to ``store_password``. Raises ``InvalidParameter``.
@@ -207,15 +214,6 @@ class AccountService:
             raise NotAllowed("the account is deleted")
         self._set_state(writer, user_id, AccountState.SUSPENDED if suspended else AccountState.ACTIVE)
 
-    def _rename(self, writer: Writer, before: User, values: dict[str, Any]) -> None:
-        self._names.name_back(writer, values["username_claim_id"])
-        until = datetime.now(UTC) + timedelta(seconds=self._settings.name_hold_s)
-        writer.post(
-            "claim.release",
-            {"claim_id": before.username_claim_id, "until": until.isoformat()},
-            target=self._shards.for_name(USERNAME, before.username),
-        )
-
     def _set_state(self, writer: Writer, user_id: int, state: AccountState, **values: Any) -> None:
         writer.effects.strict = True
         writer.execute(update(User).where(User.id == user_id).values(state=int(state), **values))
@@ -231,7 +229,13 @@ class AccountService:
         with self._shards.read(self._shards.of(user_id)) as connection:
             return connection.execute(
                 select(
-                    User.id, User.username, User.email, User.full_name, User.state, User.password_hash
+                    User.id,
+                    User.username,
+                    User.username_claim_id,
+                    User.email,
+                    User.full_name,
+                    User.state,
+                    User.password_hash,
                 ).where(User.id == user_id)
             ).one_or_none()
 

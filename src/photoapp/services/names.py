@@ -19,8 +19,8 @@ from photoapp.sharding.shards import Shards
 from photoapp.sharding.writer import Writer
 
 USERNAME, EMAIL = "username", "email"
-SIGN_UP_HOLD = timedelta(minutes=2)
-"""How long a claim is kept for a sign-up that has not committed."""
+SIGN_UP_HOLD = timedelta(seconds=30)
+"""How long a claim is kept for a sign-up that has not committed: as long as its Idempotency-Key is leased."""
 
 
 class NameService:
@@ -73,9 +73,10 @@ class NameService:
         except ShardUnavailable:
             return
 
-    def release(self, writer: Writer, *, claim_id: int, until: datetime) -> None:
-        """On the name's shard: the holder names it no longer; others may have it from ``until`` on."""
-        writer.execute(update(NameClaim).where(NameClaim.id == claim_id).values(held_until=until))
+    def hold(self, kind: str, name: str, *, claim_id: int, until: datetime) -> None:
+        """Keep a name from others until then, whatever the holder's row says. Before the holder stops naming it."""
+        with self._shards.write(self._shards.for_name(kind, normalised(name))) as writer:
+            writer.execute(update(NameClaim).where(NameClaim.id == claim_id).values(held_until=until))
 
     def holder(self, kind: str, name: str) -> int | None:
         """The account that has the name, if its row names it back; else None."""

@@ -221,7 +221,7 @@ def _json_object(body: bytes) -> dict[str, Any]:
 def _decoded(request: Request, source: str) -> list[tuple[str, Any]]:
     try:
         return list(getattr(request, source).items())
-    except (LookupError, ValueError, OSError):
+    except (DeprecationWarning, ValueError, OSError):  # WebOb raises the warning for a charset that is not UTF-8
         raise InvalidParameter("body", "cannot be parsed: bad encoding or a broken multipart body") from None
 
 

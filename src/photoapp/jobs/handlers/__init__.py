@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pyramid.config import Configurator
 
-from photoapp.jobs.handlers import accounts, edges, photos
+from photoapp.jobs.handlers import accounts, edges, feeds, photos
 
 
 def includeme(config: Configurator) -> None:
     """All handlers, by name."""
     config.include(edges)
     config.include(photos)
+    config.include(feeds)
     config.include(accounts)

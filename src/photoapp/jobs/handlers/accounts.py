@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -34,17 +34,6 @@ PURGE_STEP = 200
 """Rows that one run of a purge undoes; the rest is another run's, so that no run outlives its lease."""
 
 
-def release_claim(work: Work) -> Callable[[Writer, Sequence[Job]], None]:
-    """``claim.release``: ``{"claim_id", "until"}``, on the shard of the name."""
-
-    def handle(writer: Writer, jobs: Sequence[Job]) -> None:
-        for job in jobs:
-            until = datetime.fromisoformat(job.payload["until"])
-            work.registry.names.release(writer, claim_id=job.payload["claim_id"], until=until)
-
-    return handle
-
-
 def free_claims(work: Work, shard: int, now: datetime) -> None:
     """Chore: claims whose time is over."""
     work.registry.names.free_abandoned(shard, now=now)
@@ -70,8 +59,9 @@ def purge_account(work: Work, job: Job) -> None:
         with work.shards.write(shard) as writer:
             writer.post("account.purge", job.payload, queue="slow")
     else:
+        _hold_names(work, user_id, shard)
         with work.shards.write(shard) as writer:
-            _forget(work, writer, user_id)
+            _forget(writer, user_id)
     settle(work, writer.effects)
 
 
@@ -171,23 +161,20 @@ def _blocks(work: Work, user_id: int, shard: int) -> bool:
 _STEPS: tuple[Callable[[Work, int, int], bool], ...] = (_photos, _likes, _comments, _follows, _blocks)
 
 
-def _forget(work: Work, writer: Writer, user_id: int) -> None:
-    """The last step: names, hash, picture, tokens. The row stays as the tombstone that ids point to."""
-    user = writer.execute(
-        select(User.username, User.email, User.username_claim_id, User.email_claim_id, User.picture)
-        .where(User.id == user_id)
-        .with_for_update()
-    ).one()
+def _hold_names(work: Work, user_id: int, shard: int) -> None:
+    """Keep the names from others for a while, before the last step stops naming them."""
     until = datetime.now(UTC) + timedelta(seconds=work.registry.account_settings.name_hold_s)
-    for kind, name, claim_id in (
-        (USERNAME, user.username, user.username_claim_id),
-        (EMAIL, user.email, user.email_claim_id),
-    ):
-        writer.post(
-            "claim.release",
-            {"claim_id": claim_id, "until": until.isoformat()},
-            target=work.shards.for_name(kind, name),
-        )
+    with work.shards.read(shard) as connection:
+        user = connection.execute(
+            select(User.username, User.username_claim_id, User.email, User.email_claim_id).where(User.id == user_id)
+        ).one()
+    work.registry.names.hold(USERNAME, user.username, claim_id=user.username_claim_id, until=until)
+    work.registry.names.hold(EMAIL, user.email, claim_id=user.email_claim_id, until=until)
+
+
+def _forget(writer: Writer, user_id: int) -> None:
+    """The last step: names, hash, picture, tokens. The row stays as the tombstone that ids point to."""
+    user = writer.execute(select(User.picture).where(User.id == user_id).with_for_update()).one()
     if user.picture:
         writer.post("objects.remove", {"keys": [user.picture["key"]]}, queue="slow")
     writer.execute(delete(Token).where(Token.user_id == user_id))
@@ -219,6 +206,5 @@ def _scalars(work: Work, shard: int, statement: Select[int]) -> list[int]:
 
 def includeme(config: Configurator) -> None:
     """The handlers and the chore."""
-    config.add_shard_handler("claim.release", release_claim(config.registry.work))
     config.add_effect_handler("account.purge", purge_account, queue="slow")
     config.add_chore(free_claims)

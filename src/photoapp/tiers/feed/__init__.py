@@ -33,8 +33,7 @@ class FeedPage:
 
 
 class FeedTier(Tier):
-    """The contract. Users and items are ids of 1 to 2**63-2. Every method raises ``TierUnavailable`` and nothing else.
-    """
+    """The contract. Users and items are ids of 1 to 2**63-2. Every method raises ``TierUnavailable`` and nothing else."""
 
     kind: ClassVar[str] = "feed"
 
@@ -49,9 +48,7 @@ class FeedTier(Tier):
         with self.guarded("push_many"):
             self._push_many(users, item)
 
-    def page(
-        self, user: int, *, count: int, max_id: int | None = None, min_id: int | None = None
-    ) -> FeedPage | None:
+    def page(self, user: int, *, count: int, max_id: int | None = None, min_id: int | None = None) -> FeedPage | None:
         """Up to ``count`` ids below ``max_id`` and above ``min_id`` (both exclusive), newest first.
 
         None if the list is absent or being built. A page does not shift when items arrive above it.

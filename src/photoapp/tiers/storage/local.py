@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import errno
+import functools
 import hmac
 import os
 import re
@@ -37,8 +38,10 @@ class LocalStorageSettings:
 
     folder: Path
     """Where the files lie. Made when first needed; everything in it is on one file system."""
-    signing_key: str = field(repr=False, metadata={"secret": True})
-    """Signs the URLs of private photos; 16 characters at least. Changing it ends every URL that is out."""
+    signing_key: str = field(default="", repr=False, metadata={"secret": True})
+    """Signs the URLs of private photos; 16 characters at least. Changing it ends every URL that is out. Empty: one
+    is made and kept in the folder, for its owner's eyes only, which several machines cannot share.
+    """
     base_url: str = "/files"
     """What stands before a key in a URL: a path of this server, or the address of whatever serves the
     folder.
@@ -47,7 +50,7 @@ class LocalStorageSettings:
     """Whether a put waits for the disk. Without it a power cut can lose what was acknowledged."""
 
     def __post_init__(self) -> None:
-        if len(self.signing_key) < 16:
+        if self.signing_key and len(self.signing_key) < 16:
             raise ValueError("signing_key must have 16 characters at least")
 
 
@@ -134,8 +137,20 @@ class LocalStorage(StorageTier):
         # No key has a bar in it, so no two pairs sign alike. 128 bits are beyond guessing and keep the URL
         # short.
         signed = f"{key}|{expires_at}".encode()
-        digest = hmac.digest(self.settings.signing_key.encode(), signed, "sha256")
+        digest = hmac.digest(self._signing_key, signed, "sha256")
         return base64.urlsafe_b64encode(digest[:16]).rstrip(b"=").decode()
+
+    @functools.cached_property
+    def _signing_key(self) -> bytes:
+        if self.settings.signing_key:
+            return self.settings.signing_key.encode()
+        path = self._root / ".signing-key"
+        # Linked into place whole, so that of processes that start together all read the one that came first.
+        with contextlib.suppress(FileExistsError), self._temporary() as made:
+            made.touch(0o600)
+            made.write_text(secrets.token_hex(32))
+            path.hardlink_to(made)
+        return path.read_bytes()
 
     def _path(self, key: str) -> Path:
         *folders, name = _encoded(key).split("/")

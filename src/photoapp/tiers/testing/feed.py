@@ -383,7 +383,7 @@ class Beside:
             self.tokens.append(token)
             self.model = Model(self.length)
 
-    def finish(self, items: list[int], complete: bool) -> None:  # noqa: FBT001
+    def finish(self, items: list[int], complete: bool) -> None:
         may = self.model is not None and not self.model.built
         assert self.tier.finish_build(self.one, self.tokens[-1], items, complete=complete) is may
         if self.model is not None and may:

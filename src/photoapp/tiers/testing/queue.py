@@ -26,6 +26,8 @@ class Outbox:
         self.drains: list[tuple[str, str, frozenset[int]]] = []
         self.sweeps = 0
         self.failing = False
+        self.blind = False
+        """Sweeps find nothing, so that only wake-ups count."""
         self.held: dict[str, threading.Event] = {}
         self.running: set[str] = set()
 
@@ -47,6 +49,8 @@ class Outbox:
         self.sweeps += 1
         if self.failing:
             raise LookupError("a sweep failed, as the test wants it to")
+        if self.blind:
+            return []
         found = {database for database, its, _ in self.rows if its == queue}
         return [(each, frozenset(row[2] for row in self.rows if row[:2] == (each, queue))) for each in found]
 
@@ -105,11 +109,10 @@ class QueueWakes(QueueSetting):
     def test_a_row_is_drained_soon_after_its_wake(self, tier: Any) -> None:
         with self.working(tier) as outbox:
             for queue in QUEUES:
+                outbox.blind = True
                 outbox.rows.append(("main", queue, 7))
-                started = time.monotonic()
                 tier.wake("main", queue, [7])
                 eventually(lambda: not outbox.rows)
-                assert time.monotonic() - started < self.sweep_s / 2
                 assert outbox.drains[-1] == ("main", queue, frozenset({7}))
 
     def test_no_shards_are_all_shards(self, tier: Any) -> None:
@@ -148,15 +151,14 @@ class QueueWakes(QueueSetting):
 
     def test_a_row_committed_while_a_drain_runs_is_not_passed_over(self, tier: Any) -> None:
         with self.working(tier) as outbox:
+            outbox.blind = True
             with outbox.hold("fast"):
                 outbox.rows.append(("main", "fast", 1))
                 tier.wake("main", "fast", [1])
                 eventually(lambda: outbox.running)
                 outbox.rows.append(("main", "fast", 2))
                 tier.wake("main", "fast", [2])
-            started = time.monotonic()
             eventually(lambda: not outbox.rows)
-            assert time.monotonic() - started < self.sweep_s / 2
 
     def test_a_wake_returns_at_once_while_drains_hang(self, tier: Any) -> None:
         with self.working(tier) as outbox, outbox.hold("fast"):
@@ -208,7 +210,7 @@ class QueueSweeps(QueueSetting):
         with self.working(tier) as outbox:
             for _ in range(2):
                 outbox.rows += [("main", queue, 9) for queue in QUEUES]
-                eventually(lambda: not outbox.rows, within_s=self.sweep_s * 3)
+                eventually(lambda: not outbox.rows)
 
 
 class QueueFailures(QueueSetting):
@@ -272,17 +274,22 @@ class QueueEnds(QueueSetting):
 class QueueOneWorker(QueueSetting):
     """A second process of the same installation, for a plugin that works inside processes."""
 
+    def wait_of_a_row(self, outbox: Outbox, waker: Any, shard: int) -> float:
+        """Seconds from a row's wake to its drain."""
+        outbox.rows.append(("main", "fast", shard))
+        started = time.monotonic()
+        waker.wake("main", "fast", [shard])
+        eventually(lambda: not outbox.rows)
+        return time.monotonic() - started
+
     def test_a_second_one_does_not_work_and_passes_its_wakes_on(self, tier: Any) -> None:
         second, idle = twin(tier), Outbox()
         with self.working(tier) as outbox:
             assert second.start(idle.drain, idle.sweep) is False
             try:
-                for shard in range(3):
-                    outbox.rows.append(("main", "fast", shard))
-                    started = time.monotonic()
-                    second.wake("main", "fast", [shard])
-                    eventually(lambda: not outbox.rows)
-                    assert time.monotonic() - started < self.sweep_s / 2
+                waits = [self.wait_of_a_row(outbox, second, shard) for shard in range(4)]
+                # A busy machine may delay one; a plugin that leaves it to the sweep delays every one but the first.
+                assert min(waits[1:]) < self.sweep_s / 2
                 assert idle.drains == []
                 assert idle.sweeps == 0
             finally:

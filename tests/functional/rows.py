@@ -1,0 +1,81 @@
+"""The server's own tables, read (and, for crowds, filled) beside it: what HTTP must not show, and what takes too long over it."""
+
+import configparser
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import insert, select, update
+
+from photoapp.models import AccountState, Base, Follow, FollowState, Like, User
+from photoapp.services.catalog import account_version
+from photoapp.sharding.shards import Shards
+from support.people import Person
+from support.server import Server
+from support.shards import open_shards
+from support.wait import wait_until
+
+
+@contextmanager
+def shards_of(server: Server) -> Iterator[Shards]:
+    """The shards that the server's ini file names."""
+    ini = configparser.ConfigParser()
+    ini.read(server.ini)
+    app = ini["app:main"]
+    shards = open_shards({key: app[key] for key in ("shards.databases", "shards.count")})
+    try:
+        yield shards
+    finally:
+        shards.close()
+
+
+def row_of(server: Server, model: type[Base], id_: str) -> dict[str, Any]:
+    """All columns of one row by its id; of a composite id the first half."""
+    number = int(id_.partition("_")[0])
+    table = model.__table__
+    with shards_of(server) as shards, shards.read(shards.of(number)) as connection:
+        return dict(connection.execute(select(table).where(table.c.id == number)).one()._mapping)
+
+
+def suspend(server: Server, person: Person) -> None:
+    """Suspend an account, as an admin does beside a running server, and wait until it has noticed."""
+    number = int(person.id)
+    with shards_of(server) as shards, shards.write(shards.of(number)) as writer:
+        writer.execute(update(User).where(User.id == number).values(state=int(AccountState.SUSPENDED)))
+        writer.post("versions.move", {"names": [account_version(number)]})
+    wait_until(lambda: person.call("GET", "/users/self").status_code != 200, within_s=30, what="the suspension")
+
+
+def crowd(server: Server, person: Person, media_id: str, size: int) -> list[str]:
+    """Usernames of many accounts that follow the person and like the photo, in the order in which they did."""
+    photo, names = int(media_id.partition("_")[0]), [f"crowd{person.id}.{number}" for number in range(size)]
+    with shards_of(server) as shards:
+        shard = shards.of(photo)
+        ids, versions = shards.ids.draw(shard, count=size), shards.ids.draw(shard, count=size)
+        people = [
+            {
+                "id": id_, "username": name, "full_name": "", "email": f"{name}@mail.example", "password_hash": "",
+                "username_claim_id": id_, "email_claim_id": id_,
+            }
+            for id_, name in zip(ids, names, strict=True)
+        ]  # fmt: skip
+        edges = list(zip(ids, versions, strict=True))
+        with shards.write(shard) as writer:
+            writer.execute(insert(User), people)
+            writer.execute(
+                insert(Like),
+                [{"media_id": photo, "user_id": id_, "active": True, "version": version} for id_, version in edges],
+            )
+            writer.execute(
+                insert(Follow),
+                [
+                    {
+                        "followed_id": int(person.id),
+                        "follower_id": id_,
+                        "state": int(FollowState.ACCEPTED),
+                        "version": version,
+                    }
+                    for id_, version in edges
+                ],
+            )
+    return names
