@@ -115,6 +115,7 @@ def accounts() -> None:
         number("username_claim_id"),
         number("email_claim_id"),
         document("picture", null=True),
+        flag("merges"),
         number("media_count"),
         number("follows_count"),
         number("followed_by_count"),

@@ -10,6 +10,14 @@ from pyramid.router import Router
 
 from photoapp.errors import ConfigurationError
 from photoapp.jobs import start_workers
+from photoapp.settings import refuse_unknown_groups
+
+
+GROUPS = (
+    "accounts", "api", "feed", "imaging", "ops", "passwords", "server", "shards", "tier", "web",
+    "pyramid", "tm",
+)  # fmt: skip
+"""The first words of settings: ours, and those of the libraries that read the same section."""
 
 
 def main(global_config: dict[str, str], **settings: Any) -> Router:
@@ -29,6 +37,7 @@ def main(global_config: dict[str, str], **settings: Any) -> Router:
 
 def configure(global_config: dict[str, str], settings: dict[str, Any]) -> Configurator:
     """Everything configured and nothing started. Raises ``ConfigurationError``."""
+    refuse_unknown_groups(settings, GROUPS)
     config = Configurator(settings={**settings, "photoapp.ini": global_config.get("__file__", "")})
     config.include(".tiers")  # registry.tiers: storage, feed, session, cache, queue
     config.include(".metrics")  # registry.metrics, told of every call of a tier

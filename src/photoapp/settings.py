@@ -11,12 +11,15 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
+import os
 import re
 import types
 import typing
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from pyramid.config import Configurator
 
 from photoapp.errors import ConfigurationError
 
@@ -63,6 +66,20 @@ def parse_settings(
         return cls(**values)
     except ValueError as error:
         raise ConfigurationError(f"{prefix}: {error}") from error
+
+
+def refuse_unknown_groups(settings: Mapping[str, Any], known: Iterable[str]) -> None:
+    """Raise ``ConfigurationError`` for a key ``<group>.<field>`` of a group that nobody reads: a misspelt one."""
+    groups = set(known)
+    for key in settings:
+        group, dot, _ = key.partition(".")
+        if dot and group not in groups:
+            raise ConfigurationError(f"unknown setting {key}{suggestion(group, groups)}")
+
+
+def settings_of(config: Configurator, cls: type[T], prefix: str) -> T:
+    """``parse_settings`` on the settings of an application that is being configured, the environment's before them."""
+    return parse_settings(cls, prefix, config.registry.settings, os.environ)
 
 
 def value_of(key: str, settings: Mapping[str, str], environ: Mapping[str, str] | None = None) -> str | None:

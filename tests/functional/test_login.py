@@ -57,9 +57,17 @@ def test_a_wrong_password_and_an_unknown_user_are_one_answer(app: App, alice: Pe
     assert refusal(wrong)
 
 
-@pytest.mark.parametrize("name", ["", "a\0b", "a\0b@mail.example", "ünï", "x" * 10_000, "' OR 1=1 --", "%", "@"])
+@pytest.mark.parametrize("name", ["", "ünï", "x" * 10_000, "' OR 1=1 --", "%", "@"])
 def test_a_name_that_nobody_can_have_is_refused_alike(app: App, name: str) -> None:
     assert refusal(ask(app, username=name)) == refusal(ask(app, username="nobody.has.this.name"))
+
+
+@pytest.mark.parametrize("field", ["username", "password", "client_id", "client_secret"])
+def test_nul_is_refused_by_name(app: App, alice: Person, field: str) -> None:
+    answer = ask(app, **{"username": alice.username, field: "nul\0"})
+
+    assert answer.json()["code"] == answer.status_code == 400
+    assert answer.json()["error_message"] == f"{field}: must not contain NUL"
 
 
 @pytest.mark.parametrize("missing", ["client_id", "client_secret", "grant_type", "username", "password"])
@@ -70,7 +78,6 @@ def test_a_missing_parameter_is_named(app: App, alice: Person, missing: str) -> 
 def test_wrong_clients_and_other_grants_are_refused_bare(app: App, alice: Person) -> None:
     assert refusal(ask(app, username=alice.username, client_secret="0" * 64)) == "client_secret: wrong"
     assert refusal(ask(app, username=alice.username, client_id="unknown"))
-    assert refusal(ask(app, username=alice.username, client_id="nul\0"))
     assert "implicit" in refusal(ask(app, username=alice.username, grant_type="implicit"))
 
 

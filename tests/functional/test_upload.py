@@ -35,8 +35,7 @@ def test_every_format_becomes_a_photo(alice: Person, kind: str, data: bytes | No
     media = alice.upload(data, caption=kind)
 
     check_media(media)
-    with Image.open(io.BytesIO(data)) as original:
-        assert (media["width"], media["height"]) == original.size
+    assert (media["width"], media["height"]) == ((700, 500) if kind == "jpeg" else (200, 100))
     images = media["images"]
     assert (images["thumbnail"]["width"], images["thumbnail"]["height"]) == (150, 150)
     for name, side in (("low_resolution", 306), ("standard_resolution", 612)):

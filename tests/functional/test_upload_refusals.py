@@ -12,7 +12,7 @@ import requests
 import samples
 from support.people import App, Person, error_of, small_jpeg
 
-LIMIT_BYTES = 20_000_000
+LIMIT_BYTES = 20 * 1024 * 1024
 
 
 @pytest.fixture(scope="module")

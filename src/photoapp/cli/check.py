@@ -9,6 +9,7 @@ import secrets
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,6 @@ import click
 from PIL import Image
 from sqlalchemy import insert, select
 
-from photoapp import configure
 from photoapp.cli.installation import Installation, pass_installation
 from photoapp.cli.output import Failure, json_option, print_json
 from photoapp.cli.probes import WrongError, expect, probe
@@ -27,7 +27,7 @@ from photoapp.imaging.settings import read_settings
 from photoapp.jobs.errors import described
 from photoapp.jobs.inspect import lag
 from photoapp.models import Meta
-from photoapp.settings import parse_settings
+from photoapp.settings import parse_settings, value_of
 from photoapp.sharding.ids import shard_of
 from photoapp.sharding.map import ShardMap, ShardSettings
 from photoapp.sharding.schema import check_schema, inspect_schema
@@ -123,10 +123,11 @@ def _tier_works(kind: str, settings: dict[str, str]) -> str:
 
 
 def _keys_of_tier(kind: str, settings: dict[str, str]) -> tuple[str, ...]:
-    """The tier's keys that the file sets: one of them says where the engine is."""
-    plugin = find_plugin(kind, settings[f"tier.{kind}.use"])
+    """The tier's keys that are set: one of them says where the engine is."""
+    use = f"tier.{kind}.use"
+    plugin = find_plugin(kind, value_of(use, settings, os.environ) or "")
     keys = [f"tier.{kind}.{field.name}" for field in dataclasses.fields(plugin.Settings)]
-    return (f"tier.{kind}.use", *(key for key in keys if key in settings))
+    return (use, *(key for key in keys if value_of(key, settings, os.environ) is not None))
 
 
 def _picture_is_decoded(settings: dict[str, str]) -> str:
@@ -184,12 +185,9 @@ def _shards_take_rows(shards: Shards) -> str:
         drawn = shards.ids.draw(shard)[0]
         expect(shard_of(drawn) == shard, f"shard {shard} draws ids of shard {shard_of(drawn)}")
         key = f"check {secrets.token_hex(8)}"
-        try:
-            with shards.write(shard) as writer:
-                writer.execute(insert(Meta).values(key=key, value=datetime.now(UTC).isoformat()))
-                raise _RollBackError
-        except _RollBackError:
-            pass
+        with suppress(_RollBackError), shards.write(shard) as writer:
+            writer.execute(insert(Meta).values(key=key, value=datetime.now(UTC).isoformat()))
+            raise _RollBackError
         with shards.read(shard) as connection:
             left = connection.execute(select(Meta.key).where(Meta.key == key)).first()
         expect(left is None, f"shard {shard} keeps a row that was taken back")
@@ -207,7 +205,4 @@ def _late_work(shards: Shards) -> str:
 
 
 def _application_is_configured(installation: Installation) -> str:
-    config = configure({"__file__": str(installation.ini)}, dict(installation.settings))
-    config.registry.tiers.close()
-    config.registry.shards.close()
-    return "can start"
+    return f"can start with {len(list(installation.registry.handlers))} job handlers"

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Final
+from typing import Final
 
-from photoapp.errors import ConfigurationError
 from photoapp.imaging import sniff
-
-PREFIX: Final = "imaging."
+from photoapp.settings import parse_settings, suggestion
 
 FORMATS: Final = {
     "jpeg": sniff.JPEG,
@@ -19,8 +16,6 @@ FORMATS: Final = {
     "heic": sniff.HEIC,
     "avif": sniff.AVIF,
 }
-_TRUE: Final = frozenset({"true", "yes", "on", "1"})
-_FALSE: Final = frozenset({"false", "no", "off", "0"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +44,19 @@ class ImagingSettings:
     recycle_after: int = 500
     """Pictures after which a child is replaced, so that no leak of a decoder's grows for long."""
 
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if isinstance(value, int) and value < (minimum := each.metadata.get("min", 1)) and each.name != "heif":
+                raise ValueError(f"{each.name} = {value} must be at least {minimum}")
+            if isinstance(value, float) and not 0 < value < 3600:
+                raise ValueError(f"{each.name} = {value} must be between 0 and 3600 seconds")
+        if not self.formats:
+            raise ValueError(f"formats is empty: name at least one of {' '.join(FORMATS)}")
+        for name in self.formats:
+            if name not in FORMATS:
+                raise ValueError(f"formats: there is no {name}{suggestion(name, FORMATS)}")
+
     @property
     def content_types(self) -> frozenset[str]:
         """The content types that are accepted."""
@@ -56,58 +64,6 @@ class ImagingSettings:
         return frozenset(FORMATS[name] for name in names)
 
 
-def read_settings(settings: Mapping[str, Any]) -> ImagingSettings:
+def read_settings(settings: Mapping[str, str], environ: Mapping[str, str] | None = None) -> ImagingSettings:
     """Build the settings from the ini file's keys. Raises ``ConfigurationError`` naming the key to change."""
-    known = {one.name: one for one in fields(ImagingSettings)}
-    values: dict[str, Any] = {}
-    for key, value in settings.items():
-        if not key.startswith(PREFIX):
-            continue
-        name = key.removeprefix(PREFIX)
-        if name not in known:
-            raise ConfigurationError(f"unknown setting {key}{_suggest(name, list(known), prefix=PREFIX)}")
-        values[name] = _parse(
-            key, str(value).strip(), known[name].default, known[name].metadata.get("min", 1)
-        )
-    return ImagingSettings(**values)
-
-
-def _parse(key: str, text: str, default: Any, minimum: int) -> Any:
-    """``text`` as the type that ``default`` has."""
-    if isinstance(default, tuple):
-        return _parse_formats(key, text)
-    if isinstance(default, bool):
-        return _parse_switch(key, text)
-    try:
-        number = type(default)(text)
-    except ValueError:
-        raise ConfigurationError(f"{key} = {text}: not a number") from None
-    # Written this way round, a nan is refused too.
-    if isinstance(default, int) and not number >= minimum:
-        raise ConfigurationError(f"{key} = {text}: must be at least {minimum}")
-    if isinstance(default, float) and not 0 < number < 3600:
-        raise ConfigurationError(f"{key} = {text}: must be between 0 and 3600 seconds")
-    return number
-
-
-def _parse_switch(key: str, text: str) -> bool:
-    if text.lower() in _TRUE:
-        return True
-    if text.lower() in _FALSE:
-        return False
-    raise ConfigurationError(f"{key} = {text}: must be true or false")
-
-
-def _parse_formats(key: str, text: str) -> tuple[str, ...]:
-    names = tuple(dict.fromkeys(text.lower().replace(",", " ").split()))
-    for name in names:
-        if name not in FORMATS:
-            raise ConfigurationError(f"{key}: unknown format {name}{_suggest(name, list(FORMATS))}")
-    if not names:
-        raise ConfigurationError(f"{key} is empty: name at least one of {' '.join(FORMATS)}")
-    return names
-
-
-def _suggest(name: str, known: list[str], *, prefix: str = "") -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    return f" (did you mean {prefix}{close[0]}?)" if close else f" (known: {', '.join(known)})"
+    return parse_settings(ImagingSettings, "imaging", settings, environ)

@@ -42,6 +42,8 @@ class User(Base):
     email_claim_id: Mapped[int]
     picture: Mapped[dict[str, Any] | None]
     """Storage name and key of the profile picture: ``{"storage", "key"}``."""
+    merges: Mapped[bool] = mapped_column(default=False)
+    """Whether a photo of the account was ever published to be merged by readers, not pushed to them (DESIGN 4)."""
     media_count: Mapped[int] = mapped_column(default=0)
     follows_count: Mapped[int] = mapped_column(default=0)
     followed_by_count: Mapped[int] = mapped_column(default=0)

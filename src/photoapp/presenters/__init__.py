@@ -7,13 +7,13 @@ from pyramid.config import Configurator
 from photoapp.presenters.media import MediaPresenter
 from photoapp.presenters.people import PeoplePresenter
 from photoapp.presenters.urls import Urls, WebSettings
-from photoapp.settings import parse_settings
+from photoapp.settings import settings_of
 
 
 def includeme(config: Configurator) -> None:
     """``registry.urls``, ``registry.people_presenter``, ``registry.media_presenter``."""
     registry = config.registry
-    registry.web_settings = parse_settings(WebSettings, "web", registry.settings)
+    registry.web_settings = settings_of(config, WebSettings, "web")
     registry.urls = Urls(registry.web_settings, registry.tiers.storage)
     registry.people_presenter = PeoplePresenter(registry.urls)
     registry.media_presenter = MediaPresenter(registry.urls, registry.people_presenter)

@@ -92,8 +92,8 @@ class MediaPresenter:
             ):
                 return kept.json
         body = orjson.dumps(self._media(photo, viewer, accounts, window))
-        involved = {id_: accounts[id_] for id_ in photo.involved() if id_ in accounts}
-        if cut_off.isdisjoint(involved) and involved.keys() == photo.involved():
+        involved = {id_: accounts[id_] for id_ in photo.involved if id_ in accounts}
+        if cut_off.isdisjoint(involved) and involved.keys() == photo.involved:
             if len(self._finished) >= _KEPT:
                 self._finished.clear()
             self._finished[photo.id] = _Finished(photo, involved, window, body)

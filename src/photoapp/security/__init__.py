@@ -8,7 +8,7 @@ from pyramid.config import Configurator
 
 from photoapp.security.identity import identify
 from photoapp.security.policy import Policy
-from photoapp.settings import parse_settings
+from photoapp.settings import settings_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class ApiSettings:
 
 def includeme(config: Configurator) -> None:
     """``request.caller``, the policy, and a default permission that nobody holds."""
-    config.registry.api_settings = parse_settings(ApiSettings, "api", config.registry.settings)
+    config.registry.api_settings = settings_of(config, ApiSettings, "api")
     config.add_request_method(identify, "caller", reify=True)
     config.set_security_policy(Policy())
     config.set_default_permission("nobody:nothing")

@@ -19,7 +19,7 @@ from photoapp.services.names import EMAIL, USERNAME, NameService
 from photoapp.services.passwords import PasswordService
 from photoapp.services.relationships import RelationshipService
 from photoapp.services.tokens import TokenService
-from photoapp.settings import parse_settings
+from photoapp.settings import settings_of
 from photoapp.sharding.shards import Shards
 from photoapp.sharding.writer import Writer
 
@@ -268,7 +268,7 @@ def includeme(config: Configurator) -> None:
     """``registry.accounts`` and ``registry.relationships``."""
     registry = config.registry
     registry.relationships = RelationshipService(shards=registry.shards)
-    registry.account_settings = parse_settings(AccountSettings, "accounts", registry.settings)
+    registry.account_settings = settings_of(config, AccountSettings, "accounts")
     registry.accounts = AccountService(
         shards=registry.shards,
         names=registry.names,

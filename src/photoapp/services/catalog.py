@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from pyramid.config import Configurator
-from sqlalchemy import Select, select
+from sqlalchemy import Row, Select, select
 
 from photoapp.errors import NotFound, TierUnavailable
 from photoapp.models import (
@@ -146,7 +146,7 @@ class Catalog:
 
         result = {}
         for row in self._gather_ids(ids, cards):
-            raw = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+            raw = _json_object(row)
             picture = raw.pop("picture")
             result[row.id] = raw | {"picture_key": picture["key"] if picture else None}
         return result
@@ -167,10 +167,12 @@ class Catalog:
                         "blocks": list(connection.execute(blocks).scalars()),
                         "blocked_by": list(connection.execute(blocked_by).scalars()),
                     }
+        for facts in result.values():
+            facts["merged"] = [row.id for row in self._gather_ids(facts["follows"], _merging_rows)]
         return result
 
     def _load_photos(self, ids: list[int]) -> dict[int, Any]:
-        rows = {row.id: dict(row._mapping) for row in self._gather_ids(ids, _photo_rows)}  # noqa: SLF001
+        rows = {row.id: _json_object(row) for row in self._gather_ids(ids, _photo_rows)}
         for raw in rows.values():
             edited = raw.pop("edited_at")
             raw |= {
@@ -239,9 +241,14 @@ def require_found(value: T | None) -> T:
     return value
 
 
+def _json_object(row: Row[Any]) -> dict[str, Any]:
+    # A table copied into a schema names its columns by a subclass of str, which is no key of a JSON object.
+    return {str(name): value for name, value in row._mapping.items()}  # noqa: SLF001 - SQLAlchemy's public name for it
+
+
 def _viewer(raw: dict[str, Any]) -> Viewer:
     return Viewer(
-        raw["id"], frozenset(raw["follows"]), frozenset(raw["blocks"]), frozenset(raw["blocked_by"])
+        raw["id"], frozenset(raw["follows"]), frozenset(raw["blocks"]), frozenset(raw["blocked_by"]), frozenset(raw["merged"])
     )
 
 
@@ -258,6 +265,11 @@ def _photo_rows(tables: Tables, members: list[int]) -> Select[Any]:
         media.alt_text, media.latitude, media.longitude, media.width, media.height, media.blurhash, media.renditions,
         media.edited_at, media.likes_count, media.comments_count,
     ).where(media.id.in_(members))  # fmt: skip
+
+
+def _merging_rows(tables: Tables, members: list[int]) -> Select[Any]:
+    user = tables(User).c
+    return select(user.id).where(user.id.in_(members), user.merges)
 
 
 def _tag_rows(tables: Tables, members: list[int]) -> Select[Any]:

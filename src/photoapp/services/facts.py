@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from photoapp.models import AccountState, MediaState
@@ -66,17 +66,16 @@ class Photo:
     remarks: list[Remark]
     """Newest first."""
     people: list[tuple[int, float, float]]
+    involved: frozenset[int] = field(init=False, repr=False, compare=False)
+    """Every account whose name a presentation of the photo may show. Kept, since every page with the photo asks."""
+
+    def __post_init__(self) -> None:
+        everybody = {self.owner_id, *self.liker_ids}
+        everybody.update(remark.user_id for remark in self.remarks)
+        everybody.update(person[0] for person in self.people)
+        object.__setattr__(self, "involved", frozenset(everybody))
 
     @property
     def is_live(self) -> bool:
         """Not deleted."""
         return self.state == MediaState.LIVE
-
-    def involved(self) -> set[int]:
-        """Every account whose name a presentation of the photo may show."""
-        return {
-            self.owner_id,
-            *self.liker_ids,
-            *(remark.user_id for remark in self.remarks),
-            *(person[0] for person in self.people),
-        }

@@ -10,14 +10,14 @@ from pyramid.config import Configurator
 from sqlalchemy import Select
 
 from photoapp.errors import TierUnavailable
-from photoapp.models import Media, MediaState
+from photoapp.models import Delivery, Media, MediaState
 from photoapp.services.catalog import Catalog
 from photoapp.services.paging import Batch
-from photoapp.settings import parse_settings
+from photoapp.settings import settings_of
 from photoapp.sharding.ids import MAX_ID
 from photoapp.sharding.newest import newest_per_parent
 from photoapp.sharding.shards import Shards, Tables
-from photoapp.tiers.feed import FeedTier
+from photoapp.tiers.feed import FeedPage, FeedTier
 from photoapp.visibility import Viewer
 
 DEGRADED_ACCOUNTS = 200
@@ -59,11 +59,14 @@ class FeedService:
                     return self._from_shards(viewer, below, above, count), False
         except TierUnavailable:
             return self._degraded(viewer, below, above, count), True
-        rows = page.ids
+        rows = self._with_merged(viewer, page, below, above, count) if viewer.merged else page.ids
         if len(rows) >= count or page.complete:
-            return Batch([(id_, id_) for id_ in rows], ended=page.complete and not page.more), False
+            ended = page.complete and not page.more and len(rows) < count
+            return Batch([(id_, id_) for id_ in rows], ended=ended), False
         # A trimmed list ends here, the feed does not: the same cursor goes on into the shards, below the list's floor.
-        edge = min([below or MAX_ID, page.floor or MAX_ID])
+        edge = min(below or MAX_ID, page.floor or MAX_ID)
+        if above is not None and above >= edge:
+            return Batch([(id_, id_) for id_ in rows], ended=True), False
         rest = self._from_shards(viewer, edge, above, count - len(rows))
         return Batch([(id_, id_) for id_ in rows] + rest.rows, ended=rest.ended), False
 
@@ -79,6 +82,17 @@ class FeedService:
         ids = newest_media(self._shards, _authors(viewer), below=None, above=None, count=length + 1)
         self._feed.finish_build(user_id, token, ids[:length], complete=len(ids) <= length)
         return ids
+
+    def _with_merged(
+        self, viewer: Viewer, page: FeedPage, below: int | None, above: int | None, count: int
+    ) -> list[int]:
+        """The page's ids and those that nobody pushed, together, down to where the list's own stretch is known."""
+        merged = newest_media(
+            self._shards, viewer.merged, below=below, above=above, count=count, delivery=Delivery.MERGE
+        )
+        floor = 0 if page.complete and not page.more else (page.ids[-1] if page.more else page.floor)
+        together = {*page.ids, *(id_ for id_ in merged if id_ >= floor)}
+        return sorted(together, reverse=True)[:count]
 
     def _from_shards(self, viewer: Viewer, below: int | None, above: int | None, count: int) -> Batch:
         ids = newest_media(self._shards, _authors(viewer), below=below, above=above, count=count)
@@ -97,7 +111,13 @@ def _authors(viewer: Viewer) -> Collection[int]:
 
 
 def newest_media(
-    shards: Shards, owners: Collection[int], *, below: int | None, above: int | None, count: int
+    shards: Shards,
+    owners: Collection[int],
+    *,
+    below: int | None,
+    above: int | None,
+    count: int,
+    delivery: Delivery | None = None,
 ) -> list[int]:
     """The newest ``count`` live photos of all owners together, newest first, exactly.
 
@@ -111,7 +131,7 @@ def newest_media(
     per_owner = min(count, max(4, 2 * -(-count // len(bounds))))
     found: list[int] = []
     while bounds:
-        given = _newest_of_each(shards, bounds, per_owner)
+        given = _newest_of_each(shards, bounds, per_owner, delivery)
         unfinished: dict[int, int] = {}
         for owner in bounds:
             ids = given.get(owner, [])
@@ -126,8 +146,11 @@ def newest_media(
     return found
 
 
-def _newest_of_each(shards: Shards, bounds: dict[int, int], limit: int) -> dict[int, list[int]]:
+def _newest_of_each(
+    shards: Shards, bounds: dict[int, int], limit: int, delivery: Delivery | None
+) -> dict[int, list[int]]:
     groups = shards.by_shard(bounds)
+    where = {"state": int(MediaState.LIVE)} | ({} if delivery is None else {"delivery": int(delivery)})
 
     def build(tables: Tables, shard: int) -> Select[Any]:
         return newest_per_parent(
@@ -137,7 +160,7 @@ def _newest_of_each(shards: Shards, bounds: dict[int, int], limit: int) -> dict[
             bounds=[(owner, bounds[owner]) for owner in groups[shard]],
             limit=limit,
             columns=["owner_id", "id"],
-            where={"state": int(MediaState.LIVE)},
+            where=where,
             sqlite=shards.map.database_of(shard).is_sqlite,
         )
 
@@ -150,7 +173,7 @@ def _newest_of_each(shards: Shards, bounds: dict[int, int], limit: int) -> dict[
 def includeme(config: Configurator) -> None:
     """``registry.feeds``."""
     registry = config.registry
-    registry.feed_settings = parse_settings(FeedSettings, "feed", registry.settings)
+    registry.feed_settings = settings_of(config, FeedSettings, "feed")
     registry.feeds = FeedService(
         shards=registry.shards,
         feed=registry.tiers.feed,

@@ -266,7 +266,7 @@ class _Hydration:
 
 
 def _everybody(photos: Iterable[Photo]) -> set[int]:
-    return {id_ for photo in photos for id_ in photo.involved()}
+    return set().union(*(photo.involved for photo in photos))
 
 
 def includeme(config: Configurator) -> None:

@@ -13,7 +13,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from pyramid.config import Configurator
 
 from photoapp.errors import InvalidParameter, Unavailable
-from photoapp.settings import parse_settings
+from photoapp.settings import settings_of
 
 MIN_BYTES, MAX_BYTES = 8, 1024
 
@@ -96,5 +96,5 @@ def _common_passwords() -> frozenset[str]:
 def includeme(config: Configurator) -> None:
     """``registry.passwords``."""
     config.registry.passwords = PasswordService(
-        parse_settings(PasswordSettings, "passwords", config.registry.settings)
+        settings_of(config, PasswordSettings, "passwords")
     )

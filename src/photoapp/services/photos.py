@@ -89,12 +89,11 @@ class PhotoService:
         return key
 
     def publish(self, writer: Writer, *, owner_id: int, stored: StoredImage, details: Details) -> int:
-        """Write the photo's row and what must follow. The answer is its id. Raises ``NotFound`` if the account is gone.
-        """
+        """Write the photo's row and what must follow. The answer is its id. Raises ``NotFound`` if the account is gone."""
         owner = writer.execute(
-            select(User.is_private, User.state, User.followed_by_count)
+            select(User.is_private, User.state, User.followed_by_count, User.merges)
             .where(User.id == owner_id)
-            .with_for_update(read=True)
+            .with_for_update(read=True, key_share=True)  # plain SHARE: two uploads would wait for each other's count
         ).one()
         if owner.state != AccountState.ACTIVE:
             raise NotFound("no such user")
@@ -129,14 +128,16 @@ class PhotoService:
                     for person in details.people
                 ],
             )
-        writer.execute(
-            update(User).where(User.id == owner_id).values(media_count=User.media_count + 1)
-        )
+        counted: dict[str, Any] = {"media_count": User.media_count + 1}
+        if not pushed:
+            counted["merges"] = True  # never back to what we read: another upload may have set it since
+        writer.execute(update(User).where(User.id == owner_id).values(counted))
         if owner.is_private != stored.is_private:
             # The account changed sides while the bytes were stored: the objects stand under the wrong prefix (DESIGN
             # 6).
             writer.post("media.rekey", {"media_id": media_id}, queue="slow")
-        writer.post("feed.fan_out", {"media_id": media_id, "owner_id": owner_id})
+        first_merged = not pushed and not owner.merges
+        writer.post("feed.fan_out", {"media_id": media_id, "owner_id": owner_id, "first_merged": first_merged})
         writer.effects.feed_pushes.append((owner_id, media_id))
         writer.moves(account_version(owner_id))
         return media_id
@@ -164,9 +165,7 @@ class PhotoService:
             .where(Media.id == media_id)
             .values(state=int(MediaState.DELETED), deleted_at=datetime.now(UTC))
         )
-        writer.execute(
-            update(User).where(User.id == row.owner_id).values(media_count=User.media_count - 1)
-        )
+        writer.execute(update(User).where(User.id == row.owner_id).values(media_count=User.media_count - 1))
         writer.moves(media_version(media_id), account_version(row.owner_id))
         writer.post("media.remove", {"media_id": media_id, "owner_id": row.owner_id}, queue="slow")
 
@@ -188,8 +187,7 @@ def prefix_for(*, is_private: bool) -> str:
 
 
 def note_words(writer: Writer, media_id: int, *, source_id: int, text: str) -> None:
-    """Store the hashtags and mentions of a caption or a comment. A tag the photo has already keeps its first tagging.
-    """
+    """Store the hashtags and mentions of a caption or a comment. A tag the photo has already keeps its first tagging."""
     for tag in hashtags(text):
         writer.insert_once(
             MediaTag, {"media_id": media_id, "tag": tag, "tagging_id": writer.next_id(), "source_id": source_id}

@@ -47,10 +47,7 @@ class RelationshipService:
         """Follow, or ask a private account to be let in. On the shard of the followed. Raises ``NotFound`` across a
         block.
         """
-        writer.lock(followed_id, follower_id)
-        owner = writer.execute(
-            select(User.is_private, User.state).where(User.id == followed_id).with_for_update(read=True)
-        ).one_or_none()
+        owner = self._lock_edge(writer, followed_id, follower_id)
         if owner is None or owner.state != AccountState.ACTIVE or self._blocked(writer, followed_id, follower_id):
             raise NotFound("no such user")
         current = self._follow_row(writer, followed_id, follower_id)
@@ -65,7 +62,7 @@ class RelationshipService:
         followed.
         """
         writer.effects.strict = True
-        writer.lock(followed_id, follower_id)
+        self._lock_edge(writer, followed_id, follower_id)
         current = self._follow_row(writer, followed_id, follower_id)
         if current is not None and current.state != FollowState.NONE:
             self._set_follow(writer, followed_id, follower_id, current, FollowState.NONE)
@@ -74,7 +71,7 @@ class RelationshipService:
 
     def deny(self, writer: Writer, *, follower_id: int, followed_id: int) -> None:
         """Ignore a request; an accepted follower stays. On the shard of the followed."""
-        writer.lock(followed_id, follower_id)
+        self._lock_edge(writer, followed_id, follower_id)
         current = self._follow_row(writer, followed_id, follower_id)
         if current is not None and current.state == FollowState.REQUESTED:
             self._set_follow(writer, followed_id, follower_id, current, FollowState.NONE)
@@ -83,7 +80,7 @@ class RelationshipService:
 
     def approve(self, writer: Writer, *, follower_id: int, followed_id: int) -> None:
         """Let a requester in. On the shard of the followed. Raises ``NotFound`` where nobody asked."""
-        writer.lock(followed_id, follower_id)
+        self._lock_edge(writer, followed_id, follower_id)
         current = self._follow_row(writer, followed_id, follower_id)
         if current is None or current.state == FollowState.NONE:
             raise NotFound("no such request")
@@ -93,23 +90,17 @@ class RelationshipService:
             self._repeat_follow(writer, followed_id, follower_id, current)
 
     def approve_all(self, writer: Writer, *, followed_id: int) -> None:
-        """Let everybody in who waits: the account goes public."""
+        """Let everybody in who waits: the account goes public. The caller holds its row FOR UPDATE, and so every follow's.
+
+        Without their pairs' locks, then, for which it would wait while a follow that holds one waits for the row.
+        """
         waiting = writer.execute(
             select(Follow.follower_id).where(
                 Follow.followed_id == followed_id, Follow.state == FollowState.REQUESTED
             )
         ).scalars()
-        follower_ids = sorted(waiting)
-        # All locks before the first change: a follow that holds its pair waits for this account's row, never the other
-        # way.
-        for follower_id in follower_ids:
-            writer.lock(followed_id, follower_id)
-        for follower_id in follower_ids:
-            self._approve_waiting(writer, follower_id=follower_id, followed_id=followed_id)
-
-    def _approve_waiting(self, writer: Writer, *, follower_id: int, followed_id: int) -> None:
-        current = self._follow_row(writer, followed_id, follower_id)
-        if current is not None and current.state == FollowState.REQUESTED:
+        for follower_id in sorted(waiting):
+            current = self._follow_row(writer, followed_id, follower_id)
             self._set_follow(writer, followed_id, follower_id, current, FollowState.ACCEPTED)
 
     def block(self, writer: Writer, *, blocker_id: int, blocked_id: int) -> None:
@@ -179,7 +170,7 @@ class RelationshipService:
             self._end_by_block(writer, followed_id=blocked_id, follower_id=blocker_id)
 
     def _end_by_block(self, writer: Writer, *, followed_id: int, follower_id: int) -> None:
-        writer.lock(followed_id, follower_id)
+        self._lock_edge(writer, followed_id, follower_id)
         current = self._follow_row(writer, followed_id, follower_id)
         if current is not None and current.state != FollowState.NONE:
             self._set_follow(writer, followed_id, follower_id, current, FollowState.NONE)
@@ -228,6 +219,20 @@ class RelationshipService:
         writer.moves(account_version(blocker_id))
         writer.post(BLOCK_MIRROR, change, target=self._shards.of(blocked_id), id_=row_id, before_answer=True)
         return version
+
+    @staticmethod
+    def _lock_edge(writer: Writer, followed_id: int, follower_id: int) -> Row[Any] | None:
+        """Be alone with a follow on the shard of its truth; the followed as things stand now, or None.
+
+        KEY SHARE keeps out a change of privacy, which takes the row FOR UPDATE, and nobody else: SHARE would make two
+        followers wait for each other as soon as both count.
+        """
+        writer.lock(followed_id, follower_id)
+        return writer.execute(
+            select(User.is_private, User.state)
+            .where(User.id == followed_id)
+            .with_for_update(read=True, key_share=True)
+        ).one_or_none()
 
     @staticmethod
     def _blocked(writer: Writer, owner_id: int, other_id: int) -> bool:

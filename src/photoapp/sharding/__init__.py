@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
 import pyramid_tm
 from pyramid.config import Configurator
 from pyramid.request import Request
 
-from photoapp.settings import parse_settings
+from photoapp.settings import settings_of
 from photoapp.sharding.map import ShardMap, ShardSettings
 from photoapp.sharding.shards import Shards
 from photoapp.sharding.writer import Writer
@@ -24,7 +22,7 @@ def includeme(config: Configurator) -> None:
     """``registry.shards``, ``request.shards``, ``request.writer(shard)``, and a transaction for every request that may
     write.
     """
-    settings = parse_settings(ShardSettings, "shards", config.registry.settings, os.environ)
+    settings = settings_of(config, ShardSettings, "shards")
     config.registry.shards = Shards(ShardMap(settings))
     config.add_settings(
         {

@@ -34,7 +34,7 @@ def newest_per_parent(
         return _sqlite(table, parent, key, bounds, limit=limit, columns=columns, where=where)
     parents = func.unnest(
         cast([id_ for id_, _ in bounds], ARRAY(BigInteger)), cast([below for _, below in bounds], ARRAY(BigInteger))
-    ).table_valued("id", "below", name="parents")
+    ).table_valued("id", "below", name="parents").render_derived()
     newest = (
         select(*(table.c[name] for name in columns))
         .where(table.c[parent] == parents.c.id, table.c[key] < parents.c.below, *_equal(table, where))

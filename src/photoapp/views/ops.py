@@ -5,7 +5,6 @@ exist.
 from __future__ import annotations
 
 import hmac
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -19,7 +18,7 @@ from sqlalchemy import literal, select
 from photoapp.errors import NotFound, Unavailable
 from photoapp.jobs.inspect import lag
 from photoapp.renderers import json_response
-from photoapp.settings import parse_settings
+from photoapp.settings import settings_of
 from photoapp.types import Request
 
 PING_S = 1.0
@@ -124,4 +123,4 @@ def _lags(request: Request) -> dict[str, Any]:
 
 def includeme(config: Configurator) -> None:
     """``registry.ops_settings``."""
-    config.registry.ops_settings = parse_settings(OpsSettings, "ops", config.registry.settings, os.environ)
+    config.registry.ops_settings = settings_of(config, OpsSettings, "ops")

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, TypeVar
 
 import orjson
 
-from photoapp.errors import InvalidMedia, InvalidParameter
+from photoapp.errors import CredentialsMissing, InvalidMedia, InvalidParameter
 from photoapp.sharding.ids import MAX_ID
 from photoapp.types import Request
 
@@ -55,7 +55,11 @@ class Input:
         value = self._query.get(name)
         if value is None:
             value = self._fields().get(name)
-        return value if isinstance(value, str) and value else None
+        if not isinstance(value, str) or not value:
+            return None
+        if "\0" in value:
+            raise CredentialsMissing(f"{name}: must not contain NUL")
+        return value
 
     def override(self) -> str | None:
         """The parameter ``_method``, if the query or a body that holds no photo has one."""
@@ -67,6 +71,8 @@ class Input:
     def text(self, name: str) -> str | None:
         """The parameter as text; None if it is missing."""
         value = self._get(name)
+        if isinstance(value, str) and "\0" in value:
+            raise InvalidParameter(name, "must not contain NUL")  # PostgreSQL cannot even be asked for one
         if value is None or isinstance(value, str):
             return value
         if isinstance(value, bool) or not isinstance(value, int | float):

@@ -65,15 +65,11 @@ class World:
     def handlers(self) -> Handlers:
         return self.work.handlers
 
-    def post(
-        self, handler: str, payload: dict[str, Any] | None = None, *, source: int = 0, **how: Any
-    ) -> int:
+    def post(self, handler: str, payload: dict[str, Any] | None = None, *, source: int = 0, **how: Any) -> int:
         """Commit one outbox row, due now."""
         return self.post_many(handler, [payload or {}], source=source, **how)[0]
 
-    def post_many(
-        self, handler: str, payloads: Sequence[dict[str, Any]], *, source: int = 0, **how: Any
-    ) -> list[int]:
+    def post_many(self, handler: str, payloads: Sequence[dict[str, Any]], *, source: int = 0, **how: Any) -> list[int]:
         how.setdefault("due_at", self.clock())
         with self.shards.write(source) as writer:
             return [writer.post(handler, payload, **how) for payload in payloads]

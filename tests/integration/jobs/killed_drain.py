@@ -29,9 +29,7 @@ def like(writer: Writer, jobs: Sequence[Job]) -> None:
         held = writer.execute(select(Liked.version).where(Liked.media_id == media)).scalar()
         if held is None or held < job.id:
             writer.upsert(Liked, {"user_id": PERSON, "media_id": media}, {"active": True, "version": job.id})
-            writer.execute(
-                User.__table__.update().where(User.id == PERSON).values(media_count=User.media_count + 1)
-            )
+            writer.execute(User.__table__.update().where(User.id == PERSON).values(media_count=User.media_count + 1))
 
 
 def stop(work: Work, job: Job) -> None:

@@ -77,10 +77,7 @@ def test_an_outage_of_a_tier_after_the_commit_postpones_the_rows_and_counts_no_a
         world.drain()
         world.clock.advance(31)
     assert [(world.row(id_).state, world.row(id_).attempts) for id_ in rows] == [(OutboxState.WAITING, 0)] * 2
-    assert (
-        world.row(rows[0]).error
-        == "TierUnavailable: the session tier is unavailable: move: ConnectionRefusedError"
-    )
+    assert world.row(rows[0]).error == "TierUnavailable: the session tier is unavailable: move: ConnectionRefusedError"
     world.session.away = False
     world.drain()
     assert [world.row(id_).state for id_ in rows] == [OutboxState.DONE] * 2
@@ -153,6 +150,18 @@ def test_a_sweep_finds_what_is_due_and_passes_over_a_database_that_is_away(world
         assert swept(world, "slow") == {0}
         lease(world.shards, 0, "fast", limit=10, now=world.clock())
         assert swept(world, "fast") == {1, 3}
+
+
+def test_a_shard_that_can_be_read_and_not_written_does_not_keep_the_others_waiting(world: World, engine: str) -> None:
+    world.handlers.add_shard_handler("mark", mark)
+    held, free = world.post("mark", source=0, target=2), world.post("mark", source=1, target=2)
+    with world.shards.write(0) as holder:
+        connection = holder.session.connection()  # on SQLite its beginning takes the file
+        if engine == "postgresql":
+            connection.exec_driver_sql("LOCK TABLE shard_0000.outbox IN EXCLUSIVE MODE")
+        assert world.drain() == 1
+    assert (world.row(held).state, world.row(free).state) == (OutboxState.WAITING, OutboxState.DONE)
+    assert world.drain() == 1
 
 
 def test_a_long_queue_is_drained_in_batches(world: World) -> None:

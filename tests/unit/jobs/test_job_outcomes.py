@@ -44,9 +44,7 @@ def test_jobs_that_failed_before_are_tried_alone_after_the_fresh_ones_and_the_wo
 
 
 def test_a_failure_of_the_database_is_told_without_statement_parameters_or_row_values() -> None:
-    original = RuntimeError(
-        'duplicate key violates "uq_email"\nDETAIL: Key (email)=(canary@example.org) exists.'
-    )
+    original = RuntimeError('duplicate key violates "uq_email"\nDETAIL: Key (email)=(canary@example.org) exists.')
     error = IntegrityError("INSERT INTO t VALUES (%s)", ["canary-parameter"], original)
     assert described(error) == 'RuntimeError: duplicate key violates "uq_email"'
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pyramid.config import Configurator
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Connection, Row, func, select, update
 
 from photoapp.errors import ObjectNotFound
 from photoapp.jobs.registry import Job, Work
@@ -22,41 +22,48 @@ REKEY_BUDGET_S = 30.0
 
 
 def fan_out(work: Work, job: Job) -> None:
-    """``feed.fan_out``: ``{"media_id", "owner_id", "low"?, "high"?}``.
+    """``feed.fan_out``: ``{"media_id", "owner_id", "first_merged", "low"?, "high"?}``.
 
     Without bounds it serves all followers itself, or, if they are more than ``feed.chunk``, writes an outbox row for
-    each stretch of them: ``low < version <= high`` of their follow edges.
+    each stretch of them: ``low < version <= high`` of their follow edges. A photo that readers merge is pushed to
+    nobody; with the account's first one, its followers' facts must learn that there is something to merge.
     """
-    media_id, owner_id = job.payload["media_id"], job.payload["owner_id"]
-    low, high = job.payload.get("low", 0), job.payload.get("high")
-    whole = "low" not in job.payload
+    payload, whole = job.payload, "low" not in job.payload
+    if whole:
+        work.tiers.session.move([account_version(payload["owner_id"])])
     with work.shards.read(job.source) as connection:
-        media = connection.execute(select(Media.state, Media.delivery).where(Media.id == media_id)).one_or_none()
-        if whole:
-            work.tiers.session.move([account_version(owner_id)])
-        if media is None or media.state != MediaState.LIVE or media.delivery != Delivery.PUSH:
+        media = connection.execute(
+            select(Media.state, Media.delivery).where(Media.id == payload["media_id"])
+        ).one_or_none()
+        pushed = media is not None and media.state == MediaState.LIVE and media.delivery == Delivery.PUSH
+        if not pushed and not payload["first_merged"]:
             return
-        followers = (Follow.followed_id == owner_id, Follow.state == FollowState.ACCEPTED)
-        if whole:
-            numbered = (
-                select(Follow.version, func.row_number().over(order_by=Follow.version).label("number"))
-                .where(*followers)
-                .subquery()
-            )
-            chunk = work.registry.feed_settings.chunk
-            edges = connection.execute(
-                select(numbered.c.version).where(numbered.c.number % chunk == 0).order_by(numbered.c.version)
-            ).scalars()
-            stretches = list(edges)
-        else:
-            stretches = []
-        if not stretches:
-            bounds = [Follow.version > low] if high is None else [Follow.version > low, Follow.version <= high]
-            users = list(connection.execute(select(Follow.follower_id).where(*followers, *bounds)).scalars())
-    if stretches:
-        _post_stretches(work, job, stretches)
+        followers = select(Follow.follower_id).where(
+            Follow.followed_id == payload["owner_id"],
+            Follow.state == FollowState.ACCEPTED,
+            Follow.version > payload.get("low", 0),
+        )
+        if "high" in payload:
+            followers = followers.where(Follow.version <= payload["high"])
+        edges = _edges(connection, payload["owner_id"], work.registry.feed_settings.chunk) if whole else []
+        users = [] if edges else list(connection.execute(followers).scalars())
+    if edges:
+        _post_stretches(work, job, edges)
+    elif users and pushed:
+        work.tiers.feed.push_many(users, payload["media_id"])
     elif users:
-        work.tiers.feed.push_many(users, media_id)
+        work.tiers.session.move([account_version(user_id) for user_id in users])
+
+
+def _edges(connection: Connection, owner_id: int, chunk: int) -> list[int]:
+    """The version of every ``chunk``-th follower, in order: where one stretch ends and the next begins."""
+    numbered = (
+        select(Follow.version, func.row_number().over(order_by=Follow.version).label("number"))
+        .where(Follow.followed_id == owner_id, Follow.state == FollowState.ACCEPTED)
+        .subquery()
+    )
+    ends = select(numbered.c.version).where(numbered.c.number % chunk == 0).order_by(numbered.c.version)
+    return list(connection.execute(ends).scalars())
 
 
 def _post_stretches(work: Work, job: Job, edges: list[int]) -> None:
@@ -73,9 +80,7 @@ def remove_media(work: Work, job: Job) -> None:
     work.tiers.session.move([media_version(media_id), account_version(job.payload["owner_id"])])
     with work.shards.read(job.source) as connection:
         row = connection.execute(
-            select(Media.renditions, Media.original).where(
-                Media.id == media_id, Media.state == MediaState.DELETED
-            )
+            select(Media.renditions, Media.original).where(Media.id == media_id, Media.state == MediaState.DELETED)
         ).one_or_none()
     if row is not None:
         for key in [*(rendition["key"] for rendition in row.renditions), row.original["key"]]:
@@ -97,9 +102,7 @@ def rekey_account(work: Work, job: Job) -> None:
         is_private = connection.execute(select(User.is_private).where(User.id == user_id)).scalar_one()
         media_ids = connection.execute(
             select(Media.id)
-            .where(
-                Media.owner_id == user_id, Media.state == MediaState.LIVE, Media.is_private.is_not(is_private)
-            )
+            .where(Media.owner_id == user_id, Media.state == MediaState.LIVE, Media.is_private.is_not(is_private))
             .order_by(Media.id.desc())
         ).scalars()
         waiting = list(media_ids)
@@ -118,17 +121,14 @@ def rekey_media(work: Work, job: Job) -> None:
 
 
 def _rekey(work: Work, shard: int, media_id: int) -> None:
-    """Copy, flip the row, move the version, delete the old object: at any moment the row names objects that are there.
-    """
+    """Copy, flip the row, move the version, delete the old object: at any moment the row names objects that are there."""
     storage = work.tiers.storage
     with work.shards.read(shard) as connection:
         media = connection.execute(_placed(media_id)).one_or_none()
     if media is None or media.is_private == media.owner_is_private:
         return
     base = f"{prefix_for(is_private=media.owner_is_private)}/{secrets.token_hex(20)}"
-    renditions = [
-        rendition | {"key": f"{base}/{rendition['name']}.jpg"} for rendition in media.renditions
-    ]
+    renditions = [rendition | {"key": f"{base}/{rendition['name']}.jpg"} for rendition in media.renditions]
     try:
         for before, after in zip(media.renditions, renditions, strict=True):
             storage.copy(before["key"], after["key"])
@@ -137,9 +137,7 @@ def _rekey(work: Work, shard: int, media_id: int) -> None:
     with work.shards.write(shard) as writer:
         now = writer.execute(_placed(media_id).with_for_update()).one_or_none()
         flips = (
-            now is not None
-            and now.owner_is_private == media.owner_is_private
-            and now.renditions == media.renditions
+            now is not None and now.owner_is_private == media.owner_is_private and now.renditions == media.renditions
         )
         if flips:
             writer.execute(

@@ -44,7 +44,7 @@ class CacheTier(Tier):
             return
 
     def add(self, key: str, value: Any, *, ttl_s: float) -> bool:
-        """Store the value if none is there; atomic: of many callers exactly one gets True. False if the engine is away."""
+        """Store the value if none is there; of many callers exactly one gets True. False if the engine is away."""
         check_key(key)
         try:
             with self.guarded("add"):

@@ -33,7 +33,7 @@ class FeedPage:
 
 
 class FeedTier(Tier):
-    """The contract. Users and items are ids of 1 to 2**63-2. Every method raises ``TierUnavailable`` and nothing else."""
+    """The contract. Users and items are ids of 1 to 2**63-2. Methods raise ``TierUnavailable`` and nothing else."""
 
     kind: ClassVar[str] = "feed"
 
