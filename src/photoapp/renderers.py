@@ -28,8 +28,9 @@ def next_page(request: Request, parameter: str, cursor: int | None) -> dict[str,
     """``pagination``: the next parameter and the URL that the caller would call with it, as the caller spelled it."""
     if cursor is None:
         return {}
-    query = [(name, value) for name, value in request.GET.items() if name not in {"sig", parameter}]
-    query.append((parameter, str(cursor)))
+    query = [(parameter, str(cursor))]
+    if request.environ.get("QUERY_STRING"):
+        query[:0] = [(name, value) for name, value in request.GET.items() if name not in {"sig", parameter}]
     return {
         "next_url": f"{request.host_url}{request.called_path}?{urlencode(query)}",
         f"next_{parameter}": str(cursor),

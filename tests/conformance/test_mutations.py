@@ -380,8 +380,11 @@ class CountsRefusals(MemorySession):
     def _hit(self, name, limit, window_s):
         rate = super()._hit(name, limit, window_s)
         if rate.exceeded:
+            window = int(time.monotonic() / window_s)
             then, before, current = self._counts[name]
-            self._counts[name] = (then, before, current + 1)
+            if then != window:
+                before, current = (current if then == window - 1 else 0), 0
+            self._counts[name] = (window, before, current + 1)
         return rate
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from support.people import PASSWORD, App, ApiError, Person, error_of
+from support.people import PASSWORD, ApiError, App, Person, error_of
 
 
 def test_a_deleted_account_is_gone_everywhere_at_once(app: App, alice: Person, bob: Person) -> None:

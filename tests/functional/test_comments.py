@@ -1,8 +1,8 @@
 """Comments."""
 
 import pytest
-
 from shapes import check_comment
+
 from support.people import App, Person, error_of
 
 
@@ -64,7 +64,8 @@ def test_each_rule_has_its_own_error(photo: tuple[Person, str], text: str | None
 
 
 @pytest.mark.parametrize(
-    "text", ["x" * 300, "🙂" * 300, "#a #b #c #d", "see https://a.example/?u=1", "42!", "OK then", "漢字", "#A #a #b #c #d"]
+    "text",
+    ["x" * 300, "🙂" * 300, "#a #b #c #d", "see https://a.example/?u=1", "42!", "OK then", "漢字", "#A #a #b #c #d"],
 )
 def test_what_keeps_the_rules_is_accepted(photo: tuple[Person, str], text: str) -> None:
     owner, path = photo

@@ -1,9 +1,9 @@
 """Likes."""
 
 import pytest
-
 from rows import crowd
 from shapes import check_card
+
 from support.people import App, Person, error_of
 from support.wait import wait_until
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 import requests
-
-from photoapp.models import Token, User
 from rows import row_of, shards_of
 from shapes import check_card
 from sqlalchemy import select
+
+from photoapp.models import Token, User
 from support.people import PASSWORD, App, Person, error_of
 
 

@@ -4,11 +4,11 @@ import hashlib
 from typing import Any
 
 import pytest
+from rows import row_of
+from shapes import check_profile
 
 import samples
 from photoapp.models import User
-from rows import row_of
-from shapes import check_profile
 from support.people import PASSWORD, App, Person, data_of, error_of
 
 

@@ -1,8 +1,8 @@
 """Follows and requests: every action in every state."""
 
 import pytest
-
 from shapes import check_card, check_relation
+
 from support.people import Person, error_of
 
 

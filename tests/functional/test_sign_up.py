@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 import requests
-
 from shapes import check_profile
+
 from support.people import PASSWORD, App, Person, data_of, error_of
 
 _COUNTER = iter(range(1_000_000))
@@ -17,7 +17,7 @@ def form(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in {**whole, **changes}.items() if value is not None}
 
 
-def sign_up(app: App, headers: dict[str, str] | None = None, **changes: Any) -> requests.Response:
+def sign_up(app: App, headers: Any = None, **changes: Any) -> requests.Response:
     return app.http.post(
         f"{app.server.url}/v1/users", data={**app.credentials, **form(**changes)}, headers=headers, timeout=30
     )
@@ -61,7 +61,7 @@ def test_a_person_signs_nobody_up(alice: Person) -> None:
         ("username", "x" * 31, "1 to 30"),
         ("username", "has space", "a-z"),
         ("username", "naïve", "a-z"),
-        ("username", "nul\0byte", "a-z"),
+        ("username", "nul\0byte", "NUL"),
         ("username", "line\n", "a-z"),
         ("username", "ſharp", "a-z"),
         ("password", None, "missing"),

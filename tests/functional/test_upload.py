@@ -7,11 +7,11 @@ import json
 
 import pytest
 from PIL import Image
+from rows import row_of
+from shapes import check_media
 
 import samples
 from photoapp.models import Media
-from rows import row_of
-from shapes import check_media
 from support.people import App, Person, data_of, small_jpeg
 
 

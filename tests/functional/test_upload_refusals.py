@@ -21,7 +21,7 @@ def dora(app: App) -> Person:
     return app.sign_up()
 
 
-def refused(person: Person, photo: bytes | None, headers: dict[str, str] | None = None, **form: Any) -> requests.Response:
+def refused(person: Person, photo: bytes | None, headers: Any = None, **form: Any) -> requests.Response:
     files = {} if photo is None else {"photo": ("photo.jpg", photo)}
     return person.call("POST", "/media", files=files, data=form, headers=headers or {})
 

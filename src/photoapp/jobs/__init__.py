@@ -21,9 +21,7 @@ def includeme(config: Configurator) -> None:
     """
     registry = config.registry
     registry.handlers = Handlers()
-    registry.work = Work(
-        shards=registry.shards, tiers=registry.tiers, handlers=registry.handlers, registry=registry
-    )
+    registry.work = Work(shards=registry.shards, tiers=registry.tiers, handlers=registry.handlers, registry=registry)
     config.add_directive("add_shard_handler", add_shard_handler)
     config.add_directive("add_effect_handler", add_effect_handler)
     config.add_directive("add_chore", add_chore)
@@ -33,18 +31,14 @@ def includeme(config: Configurator) -> None:
     config.add_chore(delete_old_keys)
 
 
-def add_shard_handler(
-    config: Configurator, name: str, function: ShardHandler, *, queue: str = "fast"
-) -> None:
+def add_shard_handler(config: Configurator, name: str, function: ShardHandler, *, queue: str = "fast") -> None:
     """``config.add_shard_handler(name, function, queue="fast")``: SQL on one target shard, many jobs in a
     transaction.
     """
     config.registry.handlers.add_shard_handler(name, function, queue=queue)
 
 
-def add_effect_handler(
-    config: Configurator, name: str, function: EffectHandler, *, queue: str = "fast"
-) -> None:
+def add_effect_handler(config: Configurator, name: str, function: EffectHandler, *, queue: str = "fast") -> None:
     """``config.add_effect_handler(name, function, queue="fast")``: anything else, one job at a time."""
     config.registry.handlers.add_effect_handler(name, function, queue=queue)
 

@@ -115,9 +115,7 @@ def _lease(work: Work, database: Database, turn: deque[int], queue: str, clock: 
     return jobs
 
 
-def _due(
-    work: Work, database: Database, members: tuple[int, ...], queue: str, now: datetime
-) -> Iterable[int]:
+def _due(work: Work, database: Database, members: tuple[int, ...], queue: str, now: datetime) -> Iterable[int]:
     if not members:
         return ()
     try:

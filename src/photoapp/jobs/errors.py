@@ -14,9 +14,7 @@ MAX_CHARACTERS = 500
 _SECRETS = (
     (re.compile(r"://[^@/\s]*@"), "://***@"),
     (
-        re.compile(
-            r"(?i)\b(\w*(?:token|secret|password|signature|passwd)\w*)(['\"]?\s*[=:]\s*['\"]?)[^\s&'\",}]+"
-        ),
+        re.compile(r"(?i)\b(\w*(?:token|secret|password|signature|passwd)\w*)(['\"]?\s*[=:]\s*['\"]?)[^\s&'\",}]+"),
         r"\1\2***",
     ),
 )

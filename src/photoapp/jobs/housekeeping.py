@@ -64,11 +64,7 @@ def keep_house(work: Work, *, now: datetime) -> None:
 
 def delete_done_rows(work: Work, shard: int, now: datetime) -> None:
     """Chore: outbox rows done more than two hours ago."""
-    old = (
-        select(Outbox.id)
-        .where(Outbox.state == OutboxState.DONE, Outbox.done_at < now - OUTBOX_KEPT)
-        .limit(BATCH)
-    )
+    old = select(Outbox.id).where(Outbox.state == OutboxState.DONE, Outbox.done_at < now - OUTBOX_KEPT).limit(BATCH)
     _delete(work, shard, delete(Outbox).where(Outbox.id.in_(old)))
 
 

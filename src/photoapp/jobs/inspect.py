@@ -76,9 +76,7 @@ def list_jobs(shards: Shards, *, state: OutboxState = OutboxState.DEAD, limit: i
     ]
 
 
-def retry_jobs(
-    shards: Shards, ids: Iterable[int] | None = None, *, now: datetime | None = None
-) -> tuple[int, Effects]:
+def retry_jobs(shards: Shards, ids: Iterable[int] | None = None, *, now: datetime | None = None) -> tuple[int, Effects]:
     """Make dead rows due again with ten new attempts: those named, or all. The number of rows, and whom to
     wake (``settle``).
 

@@ -110,10 +110,7 @@ def _apply_on(work: Work, target: int, mirrors: list[Posted]) -> Effects:
     with work.shards.write(target) as writer:
         # In the order they were posted: only neighbours with the same handler are handed over together.
         for name, run in groupby(mirrors, key=attrgetter("handler")):
-            jobs = [
-                Job(each.id, each.handler, shard_of(each.id), target, each.payload, attempts=0)
-                for each in run
-            ]
+            jobs = [Job(each.id, each.handler, shard_of(each.id), target, each.payload, attempts=0) for each in run]
             work.handlers.on_shard(name).function(writer, jobs)
     return writer.effects
 

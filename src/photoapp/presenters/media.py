@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import is_
 from typing import Any
 
 import orjson
@@ -18,6 +19,7 @@ from photoapp.visibility import Viewer, shows_card
 INLINE = 8
 """Likes and comments shown with a photo."""
 _KEPT = 10_000
+_LIKED, _NOT_LIKED = b',"user_has_liked":true}', b',"user_has_liked":false}'
 _IMAGES = ("thumbnail", "low_resolution", "standard_resolution")
 
 
@@ -26,9 +28,11 @@ class _Finished:
     """Bytes that are right as long as these very values are the current ones."""
 
     photo: Photo
-    accounts: dict[int, Account]
+    cards: list[Account | None]
+    """Of everybody involved."""
     window: int | None
     json: bytes
+    """Without the last brace: what the viewer adds goes behind it."""
 
 
 class MediaPresenter:
@@ -54,10 +58,8 @@ class MediaPresenter:
         result = []
         for photo in photos:
             body = self._body(photo, viewer, accounts, cut_off, window if photo.is_private else None)
-            if liked is not None:
-                flag = b"true" if photo.id in liked else b"false"
-                body = b'%s,"user_has_liked":%s}' % (body[:-1], flag)
-            result.append(orjson.Fragment(body))
+            end = b"}" if liked is None else _LIKED if photo.id in liked else _NOT_LIKED
+            result.append(orjson.Fragment(body + end))
         return result
 
     def comments(
@@ -85,18 +87,21 @@ class MediaPresenter:
         window: int | None,
     ) -> bytes:
         kept = self._finished.get(photo.id)
-        if kept is not None and kept.photo is photo and kept.window == window:
-            involved = kept.accounts
-            if all(accounts.get(id_) is account for id_, account in involved.items()) and (
-                not cut_off or cut_off.isdisjoint(involved)
-            ):
-                return kept.json
-        body = orjson.dumps(self._media(photo, viewer, accounts, window))
-        involved = {id_: accounts[id_] for id_ in photo.involved if id_ in accounts}
-        if cut_off.isdisjoint(involved) and involved.keys() == photo.involved:
+        cards = [*map(accounts.get, photo.involved)]
+        is_cut_off = not cut_off.isdisjoint(photo.involved)
+        if (
+            kept is not None
+            and kept.photo is photo
+            and kept.window == window
+            and not is_cut_off
+            and all(map(is_, kept.cards, cards))
+        ):
+            return kept.json
+        body = orjson.dumps(self._media(photo, viewer, accounts, window))[:-1]
+        if not is_cut_off and all(cards):
             if len(self._finished) >= _KEPT:
                 self._finished.clear()
-            self._finished[photo.id] = _Finished(photo, involved, window, body)
+            self._finished[photo.id] = _Finished(photo, cards, window, body)
         return body
 
     def _media(

@@ -44,7 +44,7 @@ class ListingService:
     def gallery(self, viewer: Viewer, photos: list[Photo], *, next_cursor: int | None = None) -> Gallery:
         """The photos with what presenting them needs. The caller has asked for their visibility."""
         hydrated = _Hydration(self._catalog, viewer)
-        hydrated.take(photos, None)
+        hydrated.take(photos)
         return hydrated.gallery(Page(photos, next_cursor))
 
     def feed(self, viewer: Viewer, *, count: int, max_id: int | None, min_id: int | None) -> Gallery:
@@ -244,15 +244,18 @@ class _Hydration:
         versions = self._catalog.versions(accounts=_everybody(hints), photos=ids)
         photos = self._catalog.photos(ids, versions=versions)
         live = [photo for photo in photos.values() if photo.is_live]
-        self._accounts.update(self._catalog.accounts({photo.owner_id for photo in live}, versions=versions))
+        self._accounts.update(self._catalog.accounts(_everybody(live), versions=versions))
         admitted = [photo for photo in live if self._may_see(photo)]
-        self.take(admitted, versions)
+        self._note_likes(admitted, versions)
         return {photo.id: photo for photo in admitted}
 
-    def take(self, photos: list[Photo], versions: Versions | None) -> None:
-        """Fetch whom the photos name, and which of them the viewer likes."""
-        versions = versions or self._catalog.versions(photos=[photo.id for photo in photos])
+    def take(self, photos: list[Photo]) -> None:
+        """Admit photos without asking: fetch whom they name, and which of them the viewer likes."""
+        versions = self._catalog.versions(accounts=_everybody(photos), photos=[photo.id for photo in photos])
         self._accounts.update(self._catalog.accounts(_everybody(photos), versions=versions))
+        self._note_likes(photos, versions)
+
+    def _note_likes(self, photos: list[Photo], versions: Versions | None) -> None:
         if self._liked is not None and self._viewer.id is not None and photos:
             self._liked |= self._catalog.liked(self._viewer.id, [photo.id for photo in photos], versions)
 

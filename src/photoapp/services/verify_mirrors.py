@@ -10,8 +10,18 @@ from typing import Any
 from sqlalchemy import Row, Select, select, tuple_, update
 
 from photoapp.models import (
-    Block, BlockedBy, Comment, Commented, Follow, Following, Like, Liked, Media, MediaState,
-)  # fmt: skip
+    Block,
+    BlockedBy,
+    Comment,
+    Commented,
+    Follow,
+    Following,
+    FollowState,
+    Like,
+    Liked,
+    Media,
+    MediaState,
+)
 from photoapp.services.catalog import account_version, media_version
 from photoapp.services.reactions import COMMENT_MIRROR, LIKE_MIRROR
 from photoapp.services.relationships import BLOCK_MIRROR, FOLLOW_MIRROR
@@ -41,14 +51,23 @@ class _Edge:
     also: tuple[str, ...] = ()
     """Further columns of a change, beside key, state and version."""
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the columns that both sides have, in order: key, state, version, and what else a change has."""
+        return (*self.key, self.state, "version", *self.also)
+
     def truths(self) -> Select[Any]:
-        """Key, state, version, and what else a change has."""
-        columns = [column.label(name) for name, column in self.key.items()]
-        return select(*columns, *(getattr(self.truth, name) for name in (self.state, "version", *self.also)))
+        """Those columns of the truth."""
+        return select(*(self.key.get(name, getattr(self.truth, name, None)).label(name) for name in self.names))
 
     def mirrors(self) -> Select[Any]:
-        """The same columns of the mirror."""
-        return select(*(getattr(self.mirror, name) for name in (*self.key, self.state, "version", *self.also)))
+        """Those columns of the mirror."""
+        return select(*(getattr(self.mirror, name) for name in self.names))
+
+    def is_on(self) -> Any:
+        """The condition of mirrors that say that something is."""
+        column = getattr(self.mirror, self.state)
+        return column if self.state == "active" else column != FollowState.NONE
 
     def mirror_key(self) -> list[Any]:
         """The mirror's columns in the order of the key."""
@@ -80,9 +99,7 @@ EDGES = (
 
 
 def find_mirrors(shards: Shards, shard: int) -> Iterator[Difference]:
-    """Edges whose truth stands on this shard and whose mirror is missing or says something else; and mirrors on this shard
-    that have no truth.
-    """
+    """Edges with their truth on this shard whose mirror is missing or wrong, and mirrors on it that have no truth."""
     for edge in EDGES:
         yield from _Comparison(shards, edge).of_truths(shard)
         yield from _Comparison(shards, edge).of_mirrors(shard)
@@ -111,7 +128,7 @@ class _Comparison:
 
     def of_mirrors(self, shard: int) -> Iterator[Difference]:
         edge = self._edge
-        statement = edge.mirrors().where(getattr(edge.mirror, edge.state) != 0)
+        statement = edge.mirrors().where(edge.is_on())
         # The mirror's index begins with its other end.
         key = sorted(edge.mirror_key(), key=lambda column: column.name != edge.away)
         columns = [column.name for column in key]
@@ -140,7 +157,7 @@ class _Comparison:
         yield Difference(edge.handler, f"the mirror of {named} {said}", partial(self._mend, key))
 
     def _mend(self, key: Key, write: Write) -> None:
-        """Have the mirror applied again: under the truth's version where the mirror's is older, else under a new one."""
+        """Have the mirror applied again: under the truth's version if the mirror's is older, else under a new one."""
         edge = self._edge
         mirror = self._mirrors([key]).get(key)
         home = self._shard_of(key, edge.home)
@@ -149,10 +166,11 @@ class _Comparison:
         with write(home) as writer:
             writer.lock(*key)
             truth = writer.execute(edge.truths().where(*is_key).with_for_update()).one_or_none()
-            row_id = writer.next_id()
-            change = dict((truth if truth is not None else mirror)._mapping) if (truth or mirror) else {}  # type: ignore[union-attr]  # noqa: SLF001, E501 - SQLAlchemy's public name
-            if not change:
+            known = truth if truth is not None else mirror
+            if known is None:
                 return
+            row_id = writer.next_id()
+            change = dict(zip(edge.names, known, strict=True))
             if truth is None:
                 change[edge.state] = type(change[edge.state])(0)
             if truth is None or (mirror is not None and mirror.version >= truth.version):

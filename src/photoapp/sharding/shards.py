@@ -26,6 +26,10 @@ Tables = Callable[[type[Base]], Table]
 AWAY = (OperationalError, InterfaceError, PoolTimeout)
 """What SQLAlchemy raises when a database is down, locked, over its budget, or not yet made."""
 
+_AWAY_STATES = frozenset({"42P01", "3F000", "25006"})
+"""An undefined table or schema: the shard is not made yet, or was moved away (DESIGN 7). A read-only transaction: a
+primary that was demoted."""
+
 COMMIT_SENT = "photoapp.commit_sent"
 
 
@@ -129,8 +133,7 @@ def is_away(error: BaseException) -> bool:
     """Whether an error means that a database cannot answer now, and not that a statement of ours is wrong."""
     if isinstance(error, AWAY):
         return True
-    # An undefined table or schema (class 42P01, 3F000): the shard is not made yet, or was moved away (DESIGN 7).
-    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in {"42P01", "3F000"}
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in _AWAY_STATES
 
 
 def _plain_table(model: type[Base]) -> Table:

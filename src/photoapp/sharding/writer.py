@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Executable, Result, func, insert, select
+from sqlalchemy import Executable, Result, func, insert, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -83,8 +83,9 @@ class Writer:
     def insert_once(self, model: type[Base], values: dict[str, Any]) -> bool:
         """Insert a row unless its key, or another unique one, is taken; whether it was inserted."""
         dialect = sqlite if self._database.is_sqlite else postgresql
-        result = self.execute(dialect.insert(model).values(values).on_conflict_do_nothing())
-        return bool(result.rowcount)  # type: ignore[attr-defined]
+        statement = dialect.insert(model).values(values).on_conflict_do_nothing()
+        # Told by a row that comes back: on PostgreSQL an insert's rowcount is -1, which looks like success.
+        return self.execute(statement.returning(literal(1))).first() is not None
 
     def next_id(self) -> int:
         """An id of this shard."""

@@ -56,7 +56,7 @@ def bounds(request: Request) -> tuple[int | None, int | None]:
     upper, lower = given.cursor("max_id"), given.cursor("min_id")
     latest, earliest = given.integer("max_timestamp"), given.integer("min_timestamp")
     if latest is not None:
-        end = first_id_at(latest + 1)
+        end = max(first_id_at(latest + 1), 1)  # before the first id there is nothing; 0 would be no bound
         upper = end if upper is None else min(upper, end)
     if earliest is not None:
         begin = max(first_id_at(earliest) - 1, 0)

@@ -32,6 +32,19 @@ class FeedPage:
     """The list's lowest id, 0 for an empty list: where a trimmed list hands over to the shards."""
 
 
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Lists that may lack pushes and drops, since their engine came back with an older state. Absent until closed."""
+
+    part: str
+    """Which lists, in the plugin's words."""
+    since: float | None
+    """Everything done before this moment (seconds since 1970, the clock of ``gaps``) is there. None: nothing is, and
+    closing the gap empties these lists."""
+    token: str
+    """Whose it is to close."""
+
+
 class FeedTier(Tier):
     """The contract. Users and items are ids of 1 to 2**63-2. Methods raise ``TierUnavailable`` and nothing else."""
 
@@ -86,6 +99,31 @@ class FeedTier(Tier):
         """
         with self.guarded("remove"):
             self._remove(users, item)
+
+    def gaps(self, *, now: float) -> list[Gap]:
+        """What has to be made good since an engine restarted, was restored or failed over, each gap to one caller.
+
+        To be called every few seconds by somebody: it also writes down that everything done before ``now`` (seconds
+        since 1970) has arrived. Whoever gets a gap applies again every push and drop since ``since``, less what clocks
+        may differ by, and then calls ``close_gap``; if nothing comes of it within five minutes, another caller gets the
+        gap. Meanwhile ``page`` and ``begin_build`` answer None for these lists, and pushes, drops and removals reach
+        them. An engine that is away has no gap yet; that is not an error here.
+        """
+        with self.guarded("gaps"):
+            return self._gaps(now)
+
+    def close_gap(self, gap: Gap, *, now: float) -> bool:
+        """The lists of the gap count again. False, and nothing happens, if it is no longer the caller's to close."""
+        with self.guarded("close_gap"):
+            return self._close_gap(gap, now)
+
+    def _gaps(self, now: float) -> list[Gap]:
+        del now
+        return []  # of a plugin whose lists are current or gone
+
+    def _close_gap(self, gap: Gap, now: float) -> bool:
+        del gap, now
+        return False
 
     @abstractmethod
     def _push_many(self, users: Sequence[int], item: int) -> None: ...

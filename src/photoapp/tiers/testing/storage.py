@@ -248,14 +248,22 @@ class StorageWriters(Facet):
         versions = [bytes([number]) * (300_000 + number) for number in range(3)]
         tier.put(KEY, versions[0], content_type="image/x-0")
 
-        def work(number: int) -> list[bytes]:
-            if number >= len(versions):
-                return [tier.get(KEY) for _ in range(20)]
-            for _ in range(8):
-                tier.put(KEY, versions[number], content_type=f"image/x-{number}")
-            return []
+        done: list[int] = []
 
-        seen = {data for answer in race(5, work) for data in answer}
+        def work(number: int) -> set[bytes]:
+            if number < len(versions):
+                try:
+                    for _ in range(8):
+                        tier.put(KEY, versions[number], content_type=f"image/x-{number}")
+                finally:
+                    done.append(number)
+                return set()
+            seen = set()
+            while len(done) < len(versions):
+                seen.add(tier.get(KEY))
+            return seen
+
+        seen = set().union(*race(5, work))
         assert seen <= set(versions)
         number = versions.index(tier.get(KEY))
         known = tier.stat(KEY)
