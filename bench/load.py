@@ -36,7 +36,7 @@ class Load:
 
 
 def measure(port: int, request: bytes, *, connections: int, seconds: float, length: int | None = None) -> Load:
-    """Load the server for a while. ``length`` is the body that every answer must have, in bytes. Raises ``BadAnswerError``."""
+    """Load the server for a while; every answer must have a body of ``length`` bytes. Raises ``BadAnswerError``."""
     # Spawned, not forked: nothing of ours runs in it, and it is the same on every system.
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(_run, (port, request, connections, seconds, length))
@@ -44,7 +44,11 @@ def measure(port: int, request: bytes, *, connections: int, seconds: float, leng
 
 def request_for(port: int, path: str, headers: Mapping[str, str] | None = None) -> bytes:
     """The bytes of a GET."""
-    lines = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", *(f"{name}: {value}" for name, value in (headers or {}).items())]
+    lines = [
+        f"GET {path} HTTP/1.1",
+        f"Host: 127.0.0.1:{port}",
+        *(f"{name}: {value}" for name, value in (headers or {}).items()),
+    ]
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 

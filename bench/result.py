@@ -86,7 +86,7 @@ def median(values: Iterable[float]) -> float:
 
 
 def median_ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
-    """The median of the ratios of rounds that ran one after the other: what slows the whole machine for a while cancels out.
+    """The median of the ratios of rounds that ran side by side: what slows the whole machine for a while cancels out.
 
     Raises ``ValueError`` for rounds without a partner, or a baseline that did nothing.
     """

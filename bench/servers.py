@@ -5,7 +5,6 @@ from __future__ import annotations
 import configparser
 import http.client
 import os
-import secrets
 import socket
 import subprocess
 import sys
@@ -31,8 +30,8 @@ class Server:
 def development_ini(folder: Path, *, app: Mapping[str, str] | None = None, **settings: str) -> tuple[Path, int]:
     """A copy of ``development.ini`` in a folder of its own, and its port.
 
-    ``settings`` are added to ``[app:main]`` (with ``__`` for a dot); ``app`` takes the section's place, so that a baseline runs
-    under the very same ``[server:main]``.
+    ``settings`` are added to ``[app:main]`` (``__`` stands for a dot); ``app`` takes the section's place, so that a
+    baseline runs under the very same ``[server:main]``.
     """
     folder.mkdir(parents=True, exist_ok=True)
     port = _free_port()
@@ -40,9 +39,7 @@ def development_ini(folder: Path, *, app: Mapping[str, str] | None = None, **set
     ini.optionxform = str  # type: ignore[assignment,method-assign]
     ini.read(ROOT / "development.ini")
     ini["DEFAULT"].update({"http_port": str(port), "var": str(folder)})
-    if app is None:
-        ini["app:main"]["tier.storage.signing_key"] = secrets.token_hex(16)
-    else:
+    if app is not None:
         ini.remove_section("app:main")
         ini["app:main"] = dict(app)
     ini["app:main"].update({key.replace("__", "."): value for key, value in settings.items()})

@@ -25,7 +25,7 @@ def run(folder: Path, run: Run) -> list[Result]:
     """Rounds of load that alternate between the two servers; the ratio is the median of the rounds'."""
     ini, port = development_ini(folder / "ours", api__rate_limit="1000000000")
     run.tell("writing people and photos")
-    headers = {"Authorization": f"Bearer {_write_world(ini)}"}
+    headers = {"Authorization": f"Bearer {write_world(ini)}"}
     rounds, seconds = (2, 0.7) if run.quick else (7, 2.5)
     with running(ini, port, path="/readyz") as ours:
         body, baseline_app = _page(ours, headers, folder)
@@ -41,7 +41,11 @@ def run(folder: Path, run: Run) -> list[Result]:
                 ):
                     before_s = _cpu_s(server)
                     load = measure(
-                        server.port, request, connections=CONNECTIONS, seconds=seconds if number else 0.5, length=len(body)
+                        server.port,
+                        request,
+                        connections=CONNECTIONS,
+                        seconds=seconds if number else 0.5,
+                        length=len(body),
                     )
                     if number:
                         loads[name].append(load)
@@ -61,7 +65,9 @@ def run(folder: Path, run: Run) -> list[Result]:
             notes=[
                 f"{len(body):,} bytes, 20 photos, {CONNECTIONS} keep-alive connections, {rounds} alternating rounds",
                 "CPU per answer: "
-                + ", ".join(f"{name} {1e6 * spent_s[name] / sum(load.answers for load in loads[name]):.0f} µs" for name in loads),
+                + ", ".join(
+                    f"{name} {1e6 * spent_s[name] / sum(load.answers for load in loads[name]):.0f} µs" for name in loads
+                ),
                 f"latency p50 {percentile(samples, 0.5):.1f} ms, p99 {percentile(samples, 0.99):.1f} ms",
             ],
             samples_ms=samples,
@@ -73,8 +79,8 @@ def _cpu_s(server: Server) -> float:
     return cpu_s(server.pid) if is_supported() else math.nan
 
 
-def _write_world(ini: Path) -> str:
-    """A viewer who follows 25 people, 8 photos each, with likes and comments of theirs. The answer is the viewer's token."""
+def write_world(ini: Path) -> str:
+    """A viewer who follows 25 people with 8 photos each, which they like and comment. Returns the viewer's token."""
     world = World(ini)
     chance = random.Random(1)
     people = [world.person() for _ in range(_FOLLOWED)]

@@ -1,4 +1,4 @@
-"""People, photos and who follows whom, written straight into the shards: what a benchmark reads through the real server."""
+"""People, photos and who follows whom, written straight into the shards: what a benchmark then reads by HTTP."""
 
 from __future__ import annotations
 
@@ -21,7 +21,12 @@ from photoapp.sharding.schema import prepare
 from photoapp.sharding.shards import Shards
 
 _CLIENT_ID = "be" * 16
-_SIDES = {"thumbnail": (150, 150), "low_resolution": (306, 230), "standard_resolution": (612, 459), "large": (1080, 810)}
+_SIDES = {
+    "thumbnail": (150, 150),
+    "low_resolution": (306, 230),
+    "standard_resolution": (612, 459),
+    "large": (1080, 810),
+}
 
 
 class World:
@@ -61,11 +66,12 @@ class World:
         id_, caption_id = self._id(shard, age_s), self._id(shard, age_s)
         base = f"public/{secrets.token_hex(20)}"
         self._add(
-            id_, Media, id=id_, owner_id=owner_id, caption="Late light over the harbour, the boats are in #harbour #evening",
+            id_, Media, id=id_, owner_id=owner_id, caption="Late light over the harbour, the boats are in #harbour",
             caption_id=caption_id, width=4000, height=3000, blurhash="LEHV6nWB2yk8pyo0adR*.7kCMdnj", storage="local",
             is_private=False, likes_count=len(likers), comments_count=len(commenters),
             original={
-                "key": f"original/{base[-2:]}/{base[-40:]}", "sha256": "0" * 64, "size_bytes": 1, "content_type": "image/jpeg",
+                "key": f"original/{base[-2:]}/{base[-40:]}", "sha256": "0" * 64, "size_bytes": 1,
+                "content_type": "image/jpeg",
             },
             renditions=[
                 {"name": name, "key": f"{base}/{name}.jpg", "width": width, "height": height}
@@ -108,6 +114,6 @@ class World:
         self._rows[shard_of(near_id), model].append(values)
 
     def _id(self, shard: int, age_s: float) -> int:
-        # Two ids of one shard and millisecond are a thousand draws apart, or one of them was never drawn.
+        # Counted on from the moment's first tick: ages are a second apart or the same, and nobody draws a million ids.
         self._drawn += 1
-        return id_from(ticks_at(self._now_ms - int(age_s * 1000)) + self._drawn % 1024, shard)
+        return id_from(ticks_at(self._now_ms - int(age_s * 1000)) + self._drawn, shard)

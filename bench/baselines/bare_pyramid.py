@@ -1,4 +1,4 @@
-"""Bare Pyramid: one route and a view that returns bytes. What the web server and the framework cost before any work is done."""
+"""Bare Pyramid: one route, a view that returns bytes. What server and framework cost before any work is done."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pyramid.router import Router
 
 
 def main(global_config: dict[str, str], *, body: str, headers: str, **settings: Any) -> Router:
-    """``body`` and ``headers`` are files: the bytes to answer, and a JSON list of the (name, value) that go with them."""
+    """``body`` and ``headers`` are files: the bytes to answer, and a JSON list of the headers that go with them."""
     del global_config
     data = Path(body).read_bytes()
     pairs = [(name, value) for name, value in json.loads(Path(headers).read_text())]

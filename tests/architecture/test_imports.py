@@ -36,6 +36,8 @@ MAY_IMPORT = {
 """Room by room; the composition root and the command line may import everything."""
 
 ROOTS = {"", "cli"}
+STARTS = {"jobs/rq_worker.py"}
+"""How a process other than ours starts the application: roots too, in the room that they belong to."""
 
 
 def modules() -> list[Path]:
@@ -61,7 +63,7 @@ def imported(tree: ast.AST) -> list[tuple[int, str]]:
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(SOURCE)))
 def test_a_module_imports_only_rooms_below_its_own(path: Path):
     room = room_of(path)
-    if room in ROOTS:
+    if room in ROOTS or path.relative_to(SOURCE).as_posix() in STARTS:
         return
     allowed = MAY_IMPORT[room] | {room}
     for line, name in imported(ast.parse(path.read_text())):

@@ -5,15 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, select
 
-from photoapp.models import AccountState, Base, Follow, FollowState, Like, User
-from photoapp.services.catalog import account_version
+from photoapp.models import Base, Follow, FollowState, Like, User
 from photoapp.sharding.shards import Shards
 from support.people import Person
 from support.server import Server
 from support.shards import open_shards
-from support.wait import wait_until
 
 
 @contextmanager
@@ -35,15 +33,6 @@ def row_of(server: Server, model: type[Base], id_: str) -> dict[str, Any]:
     table = model.__table__
     with shards_of(server) as shards, shards.read(shards.of(number)) as connection:
         return dict(connection.execute(select(table).where(table.c.id == number)).one()._mapping)
-
-
-def suspend(server: Server, person: Person) -> None:
-    """Suspend an account, as an admin does beside a running server, and wait until it has noticed."""
-    number = int(person.id)
-    with shards_of(server) as shards, shards.write(shards.of(number)) as writer:
-        writer.execute(update(User).where(User.id == number).values(state=int(AccountState.SUSPENDED)))
-        writer.post("versions.move", {"names": [account_version(number)]})
-    wait_until(lambda: person.call("GET", "/users/self").status_code != 200, within_s=30, what="the suspension")
 
 
 def crowd(server: Server, person: Person, media_id: str, size: int) -> list[str]:

@@ -84,8 +84,21 @@ def test_images_of_a_private_account_need_their_signature(alice: Person) -> None
         url.partition("?")[0],
         url[:-1] + ("0" if url[-1] != "0" else "1"),
         url.replace("thumbnail", "large"),
+        url.replace("e=", "e=9"),
+        f"{url.partition('?')[0]}?e=99999999999&s=%C3%A9",
+        f"{url.partition('?')[0]}?e=%D9%A3&s=",
+        f"{url}&e=99999999999",
     ):
         assert http.get(forged, timeout=30).status_code == 403
+
+
+def test_links_and_images_do_not_follow_the_host_header(alice: Person) -> None:
+    media = alice.upload()
+
+    shown = data_of(alice.call("GET", f"/media/{media['id']}", headers={"Host": "evil.example"}))
+
+    assert shown == media
+    assert "evil.example" not in repr(shown)
 
 
 def test_words_of_a_photo_can_be_changed(alice: Person, bob: Person) -> None:

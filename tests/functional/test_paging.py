@@ -116,7 +116,7 @@ def test_next_url_is_the_callers_own_url_with_the_next_parameter(
         ("max_id", newest[0]),
         ("sig", "d"),
     ]
-    host = {"Host": "photos.example:8443"}
+    host = {"Host": "photos.example:8443", "X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "https"}
 
     answer = owner.call("GET", f"/users/self/feed{suffix}", params=query, headers=host).json()
 

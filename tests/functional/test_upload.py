@@ -101,7 +101,16 @@ def test_the_original_is_kept_and_never_served(app: App, alice: Person) -> None:
 
     row = row_of(app.server, Media, media["id"])
     assert row["original"]["sha256"] == hashlib.sha256(small_jpeg()).hexdigest()
-    assert app.http.get(f"{app.server.url}/files/{row['original']['key']}", timeout=30).status_code == 404
+    key = row["original"]["key"]
+    for path in (
+        key,
+        f"public/%2e%2e/{key}",
+        f"public%2f..%2f{key}",
+        f"private/..%2F{key}",
+        f"/{key}",
+        f"public/{key}",
+    ):
+        assert app.http.get(f"{app.server.url}/files/{path}", timeout=30).status_code in {403, 404}
 
 
 def test_announced_digests_that_fit_are_accepted(alice: Person) -> None:

@@ -135,10 +135,10 @@ def _picture_is_decoded(settings: dict[str, str]) -> str:
     picture = io.BytesIO()
     Image.linear_gradient("L").convert("RGB").save(picture, "JPEG")
     try:
-        with tempfile.NamedTemporaryFile(prefix="photoapp-check-") as file:
-            file.write(picture.getvalue())
-            file.flush()
-            image = pool.process(Path(file.name))
+        with tempfile.TemporaryDirectory(prefix="photoapp-check-") as folder:
+            path = Path(folder, "picture")
+            path.write_bytes(picture.getvalue())
+            image = pool.process(path)
     finally:
         pool.close()
     expect((image.width, image.height) == (256, 256), "the picture came back with another size")

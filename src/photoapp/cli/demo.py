@@ -6,12 +6,14 @@ import dataclasses
 import json
 import os
 import secrets
+import shlex
 from pathlib import Path
 
 import click
 
 from photoapp.cli.installation import Installation, pass_installation, timeout_option
 from photoapp.cli.output import json_option, print_json
+from photoapp.cli.pictures import draw_picture
 from photoapp.cli.stage import Stage
 from photoapp.errors import PhotoappError
 from photoapp.services.tokens import SCOPES
@@ -39,7 +41,8 @@ class Access:
 @click.option("--minimal", is_flag=True, help="Only a client, the user `demo` and a token.")
 @click.option(
     "--output", metavar="PATH", type=click.Path(dir_okay=False, path_type=Path),
-    help="Write client, user and token to this file, readable only by you; if it is there and still good, keep them.",
+    help="Write client, user and token to this file, readable only by you, and a photo beside it; if they are there and"
+    " still good, keep them.",
 )  # fmt: skip
 @timeout_option
 @json_option
@@ -72,11 +75,24 @@ def demo(
     installation.late.wait(timeout_s=timeout_s)
     if output is not None:
         write_privately(output, json.dumps(dataclasses.asdict(access), indent=2) + "\n")
+        output.with_suffix(".jpg").write_bytes(draw_picture(seed).data)
     if as_json:
         print_json(dataclasses.asdict(access))
     else:
         for name, value in dataclasses.asdict(access).items():
             click.echo(f"{name:14} {value}")
+        if output is not None:
+            click.echo(f"\nOnce the server runs, this publishes a photo:\n  {upload_command(access, output)}\n")
+
+
+def upload_command(access: Access, output: Path) -> str:
+    """A line to paste into a shell."""
+    parts = [
+        f"curl -H 'Authorization: Bearer {access.access_token}'",
+        f"-F photo=@{shlex.quote(str(output.with_suffix('.jpg')))} -F caption='Hello, world #first'",
+        f"{access.base_url}/v1/media",
+    ]
+    return " ".join(parts)
 
 
 def kept_access(installation: Installation, output: Path | None, password: str | None) -> Access | None:

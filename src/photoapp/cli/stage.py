@@ -173,8 +173,8 @@ class Stage:
                 )
 
     def _processed(self, picture: Picture) -> ProcessedImage:
-        with tempfile.NamedTemporaryFile(prefix="photoapp-demo-") as file:
-            file.write(picture.data)
-            file.flush()
-            image: ProcessedImage = self._registry.imaging.process(Path(file.name))
+        with tempfile.TemporaryDirectory(prefix="photoapp-demo-") as folder:
+            path = Path(folder, "picture")
+            path.write_bytes(picture.data)
+            image: ProcessedImage = self._registry.imaging.process(path)
         return image

@@ -67,7 +67,7 @@ def identify(request: Request) -> Identity:
 
 
 def _bearer(request: Request) -> str | None:
-    header = request.headers.get("Authorization")
+    header = request.environ.get("HTTP_AUTHORIZATION")
     if header is None:
         return None
     scheme, _, token = header.partition(" ")

@@ -72,7 +72,7 @@ class Catalog:
     def versions(self, *, accounts: Iterable[int] = (), photos: Iterable[int] = ()) -> Versions | None:
         """The versions of these accounts and photos in one round trip; None while the session tier is away."""
         account_ids, photo_ids = list(accounts), list(photos)
-        names = [account_version(id_) for id_ in account_ids] + [media_version(id_) for id_ in photo_ids]
+        names = [*map(account_version, account_ids), *map(media_version, photo_ids)]
         try:
             values = self._session.versions(names) if names else []
         except TierUnavailable:

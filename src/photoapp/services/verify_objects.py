@@ -103,10 +103,10 @@ class ObjectCheck:
         data = self._storage.get(row.original["key"])
         if hashlib.sha256(data).hexdigest() != row.original["sha256"]:
             raise DigestMismatch(f"the original of photo {row.id} is not what was uploaded")
-        with tempfile.NamedTemporaryFile(prefix="photoapp-verify-") as file:
-            file.write(data)
-            file.flush()
-            image = self._imaging.process(Path(file.name))
+        with tempfile.TemporaryDirectory(prefix="photoapp-verify-") as folder:
+            path = Path(folder, "picture")
+            path.write_bytes(data)
+            image = self._imaging.process(path)
         keys = {each["name"]: each["key"] for each in row.renditions}
         for rendition in image.renditions:
             if rendition.name in names:

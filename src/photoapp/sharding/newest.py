@@ -10,7 +10,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Select, Table, and_, cast, func, select, true
+from sqlalchemy import BigInteger, ColumnElement, Select, Table, TableClause, and_, cast, column, func, select, true
+from sqlalchemy import table as build_table
 from sqlalchemy.dialects.postgresql import ARRAY
 
 
@@ -58,7 +59,7 @@ def _sqlite(
     # SQLite has no LATERAL, but evaluates an IN over a correlated subquery once per parent and walks the index with it.
     parents = func.json_each(json.dumps(bounds)).table_valued("value", name="parents")
     id_ = func.json_extract(parents.c.value, "$[0]")
-    inner = table.alias("inner_rows")
+    inner = _narrow(table, {parent, key, *where}).alias("inner_rows")
     keys = (
         select(inner.c[key])
         .where(
@@ -69,10 +70,15 @@ def _sqlite(
         .order_by(inner.c[key].desc())
         .limit(limit)
     )
-    outer = table.alias("outer_rows")
+    outer = _narrow(table, {parent, key, *where, *columns}).alias("outer_rows")
     return select(*(outer.c[name] for name in columns)).select_from(
         parents.join(outer, and_(outer.c[parent] == id_, outer.c[key].in_(keys), *_equal(outer, where)))
     )
+
+
+def _narrow(table: Table, names: set[str]) -> TableClause:
+    # An alias copies every column there is, and a photo has many: on a page's way that takes longer than SQLite does.
+    return build_table(table.name, *(column(name, table.c[name].type) for name in sorted(names)), schema=table.schema)
 
 
 def _equal(table: Any, where: dict[str, Any]) -> list[ColumnElement[bool]]:

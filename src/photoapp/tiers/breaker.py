@@ -39,13 +39,11 @@ class Breaker:
         return self._closed
 
     def enter(self) -> bool:
-        """Ask to make a call; True if it is the probe. Raises ``BreakerOpenError``. One of the two below must follow."""
+        """Ask to make a call, and say afterwards how it went; True if it is the probe. Raises ``BreakerOpenError``."""
         if self._closed:
             return False
         with self._lock:
             now = self._clock()
-            if self._closed:
-                return False
             if now < self._next_probe_at:
                 raise BreakerOpenError(self._name)
             # The next probe's time also ends a probe whose thread died without a word.

@@ -105,7 +105,7 @@ def apply_all(pair: Pair, order: st.DataObject) -> None:
 
 @pytest.mark.parametrize("homes", [(0, 0), (0, 1), (1, 3)])
 def test_in_whatever_order_late_work_comes_both_sides_agree(shards: Shards, homes: tuple[int, int]) -> None:
-    @settings(PROFILE, max_examples=12)
+    @settings(PROFILE, max_examples=20)
     @given(STEPS, st.data())
     def run(steps: list[tuple[str, bool, int]], data: st.DataObject) -> None:
         pair = Pair(shards, homes)
@@ -119,14 +119,18 @@ def test_in_whatever_order_late_work_comes_both_sides_agree(shards: Shards, home
     run()
 
 
-def test_follow_block_unblock_follow_ends_in_a_follow_in_every_order(shards: Shards) -> None:
+def test_a_block_that_arrives_after_its_unblocking_does_not_end_the_follow_made_since(shards: Shards) -> None:
+    """What the unblocking left was applied before its answer, as the request does; everything else comes in any order."""
+
     @settings(PROFILE, max_examples=24)
     @given(st.data())
     def run(data: st.DataObject) -> None:
         pair = Pair(shards, (0, 1))
         me, other = pair.ids
-        for action in ("follow", "block", "unblock", "follow"):
+        for action in ("follow", "block", "unblock"):
             pair.act(action, first=True)
+        pair.apply(pair.rows()[-1])
+        pair.act("follow", first=True)
         rows = pair.rows()
         for row in data.draw(st.permutations(rows + rows)):
             pair.apply(row)

@@ -16,8 +16,8 @@ from photoapp.tiers.redis.link import DRIVER_ERRORS, Call, Part
 
 CHUNK = 500
 """Lists that one script call serves: about a millisecond in which the instance serves nobody else."""
-_IN_FLIGHT = 20
-"""Script calls sent before their answers are read: the last of them waits for all, within one call's budget."""
+_IN_FLIGHT = BUCKETS
+"""Script calls sent before their answers are read; in a cluster ten thousand users need a call for every bucket."""
 _TOKEN_OUTLIVES_LEASE_MS = 3_600_000
 _HEALING_MS = 300_000
 _KEPT_S = 3600.0
@@ -63,9 +63,7 @@ class RedisFeed(FeedTier):
         self._bounds: tuple[Part, Part] = (settings.length, settings.length + max(1, settings.length // 16))
 
     def _ping(self) -> None:
-        for server in self._fleet.servers():
-            # Not PING, which fails where only the disk is full and every list can still be read.
-            server.ask((b"EXISTS", b"feedstate"))
+        self._fleet.ping()
 
     def close(self) -> None:
         """Close every connection."""
@@ -99,7 +97,7 @@ class RedisFeed(FeedTier):
         home, feed = self._placed(user)
         # What lies beyond the length is not sent, but must be known of: one more is enough.
         newest = sorted(set(items), reverse=True)[: self.settings.length + 1]
-        args = (token, self.settings.length, int(complete), self.settings.idle_s, *newest)
+        args: tuple[Part, ...] = (token, self.settings.length, int(complete), self.settings.idle_s, *newest)
         # Not repeatable: the second of two calls finds the token used and would say that nothing was built.
         answer = self._fleet.ask([(home, Call(FINISH, (feed, f"{feed}:b"), args))], repeatable=False)[0]
         return bool(answer == 1)
@@ -121,8 +119,6 @@ class RedisFeed(FeedTier):
             if isinstance(answer, list):
                 state, beat, lease = (part.decode() for part in answer)
                 found.append(Gap(home.tag, _since(state, beat, home, now), lease))
-            elif isinstance(answer, BaseException) and not isinstance(answer, DRIVER_ERRORS):
-                raise answer
         return found
 
     def _close_gap(self, gap: Gap, now: float) -> bool:
@@ -159,8 +155,8 @@ class RedisFeed(FeedTier):
             bucket = crc32(name.encode()) & 255
             lists.setdefault(home_of(bucket), []).append(prefixes[bucket] + name)
         calls = [(home, call(chunk)) for home, listed in lists.items() for chunk in _chunks(listed)]
-        for start in range(0, len(calls), max(_IN_FLIGHT, BUCKETS)):
-            self._fleet.ask(calls[start : start + max(_IN_FLIGHT, BUCKETS)])
+        for start in range(0, len(calls), _IN_FLIGHT):
+            self._fleet.ask(calls[start : start + _IN_FLIGHT])
 
 
 def _chunks(lists: list[str]) -> Iterator[list[str]]:

@@ -63,6 +63,15 @@ class Cluster:
                 break
             self._refreshed_at = time.monotonic()
 
+    def ping(self) -> None:
+        """Raises ``ClusterDownError``, or what a node that is away raises, unless every slot can be read."""
+        for node in self.servers():
+            [told] = node.ask((b"CLUSTER", b"INFO"))
+            if b"cluster_state:ok" not in told:
+                raise ClusterDownError(f"{node.name} says that the cluster is down")
+        if None in self._owners:
+            raise ClusterDownError("a slot has no node")
+
     def moved(self, told: MovedError, teller: Server) -> Server:
         """The node that a MOVED names; the map has it from now on."""
         owner = self._owners[told.slot_id] = self._node(self._address(told, teller))

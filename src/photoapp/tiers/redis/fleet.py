@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from redis.crc import key_slot
-from redis.exceptions import AskError, MovedError, ReadOnlyError, RedisError
+from redis.exceptions import AskError, MovedError, ReadOnlyError
 from redis.exceptions import ConnectionError as LinkError
 
 from photoapp.tiers.breaker import BreakerOpenError
@@ -106,6 +106,14 @@ class Fleet:
                     answers[place] = self._once_more(server, *calls[place], answers[place], repeatable=repeatable)
         return answers
 
+    def ping(self) -> None:
+        """Raises one of ``DRIVER_ERRORS`` unless every primary can be read."""
+        if self._cluster is not None:
+            self._cluster.ping()
+        for server in self._servers:
+            # Not PING, which fails where only the disk is full and everything can still be read.
+            server.ask((b"EXISTS", b"photoapp"))
+
     def close(self) -> None:
         """Close every connection. Twice is fine."""
         for server in self.servers():
@@ -122,7 +130,12 @@ class Fleet:
         return answer
 
     def _exchange(
-        self, groups: dict[Server, list[int]], calls: Sequence[tuple[Home, Call]], answers: list[Any], *, repeatable: bool
+        self,
+        groups: dict[Server, list[int]],
+        calls: Sequence[tuple[Home, Call]],
+        answers: list[Any],
+        *,
+        repeatable: bool,
     ) -> None:
         """Send to all, then read from all."""
         sent = []

@@ -70,7 +70,7 @@ class Link:
 
     def __init__(self, address: Address, *, username: str | None, password: str | None, db: int) -> None:
         self.pid = os.getpid()
-        self._connection = _connection(address, username=username, password=password, db=db)
+        self._connection: Any = _connection(address, username=username, password=password, db=db)
         self._unread = 0
         self._used_at = time.monotonic()
         self._connection.connect()
@@ -137,8 +137,9 @@ def ask_once(address: Address, command: Command, *, username: str | None = None,
         connection.disconnect()
 
 
-def _connection(address: Address, *, username: str | None, password: str | None, db: int) -> Connection:
-    return Connection(
+def _connection(address: Address, *, username: str | None, password: str | None, db: int) -> Any:
+    untyped: Any = Connection  # redis-py annotates its clients, and not this
+    return untyped(
         host=address[0],
         port=address[1],
         db=db,

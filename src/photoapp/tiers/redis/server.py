@@ -78,7 +78,7 @@ class Server:
         return answers[1]
 
     def ask(self, *commands: tuple[str | bytes | int, ...]) -> list[Any]:
-        """The answers to plain commands, for upkeep. Raises one of ``DRIVER_ERRORS``, the server's refusals included."""
+        """The answers to plain commands, for upkeep. Raises one of ``DRIVER_ERRORS``, also what the server refuses."""
         link = self._link()
         with self._counted():
             replies = link.ask(commands)
@@ -100,7 +100,7 @@ class Server:
             link.close()
 
     def _link(self) -> Link:
-        """This thread's connection, or a new one."""
+        """The connection of this thread, or a new one."""
         probes = self.breaker.enter()
         kept: Link | None = self._here.__dict__.get("link")
         # The probe never takes a kept one: on a server that hangs it would wait a whole call's budget.

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
-from photoapp.errors import DigestMismatch, InvalidKey
+from photoapp.errors import DigestMismatch, InvalidKey, StorageError
 from photoapp.tiers.base import Tier
 
 _KEY = re.compile(r"[a-z0-9_][a-z0-9_.-]{0,119}(?:/[a-zA-Z0-9_-][a-zA-Z0-9_.-]{0,119})*", re.ASCII)
@@ -27,16 +27,35 @@ class StoredObject:
     key: str
     size_bytes: int
     content_type: str
+    """Empty in the listing of a storage that does not ``list_content_types``."""
     modified_at: datetime
     """Aware, UTC."""
 
 
+@dataclass(frozen=True, slots=True)
+class PresignedUpload:
+    """What a client needs to upload one object: a POST of ``fields`` and then the file, as multipart/form-data."""
+
+    url: str
+    fields: Mapping[str, str]
+
+
+class NotSupported(StorageError):
+    """The storage that is in use cannot do this at all; its class attributes say so beforehand."""
+
+
 class StorageTier(Tier):
-    """The contract. Every method raises ``InvalidKey`` for a key that is not ours, before the engine is asked."""
+    """The contract. Every method raises ``InvalidKey`` for a key that is not ours, before the engine is asked.
+
+    No key of the application goes on where another ends (``p`` and ``p/q``): an engine over a file system may refuse
+    the second as unavailable, leaving the first as it is.
+    """
 
     kind: ClassVar[str] = "storage"
     supports_presign: ClassVar[bool] = False
     """Whether a client can be handed a form to upload straight to the engine."""
+    lists_content_types: ClassVar[bool] = True
+    """Whether a listing tells each object's content type; S3's would cost a request an object."""
 
     def put(self, key: str, data: bytes, *, content_type: str, sha256: str | None = None) -> None:
         """Store ``data``. When it returns, the bytes are durable, verified and visible to every process.
@@ -102,6 +121,22 @@ class StorageTier(Tier):
         """
         del key, expires_at, signature, now
         return False
+
+    def presign_upload(self, key: str, *, max_bytes: int, content_type: str, expires_at: int) -> PresignedUpload:
+        """A form that uploads 1 to ``max_bytes`` bytes under exactly this key and content type, until ``expires_at``.
+
+        No call to the engine. Until then the form may be used again, and what was uploaded is as the client sent it:
+        copy it to a key that the client never knew, and verify that copy. Raises ``NotSupported`` unless
+        ``supports_presign``; ``ValueError`` for less than one byte.
+        """
+        checked(key)
+        if max_bytes < 1:
+            raise ValueError(f"no upload has {max_bytes} bytes")
+        return self._presign_upload(key, max_bytes, content_type, expires_at)
+
+    def _presign_upload(self, key: str, max_bytes: int, content_type: str, expires_at: int) -> PresignedUpload:
+        del key, max_bytes, content_type, expires_at
+        raise NotSupported(f"the storage {self.name!r} takes no uploads from clients: supports_presign is False")
 
     @abstractmethod
     def _put(self, key: str, data: bytes, content_type: str) -> None: ...

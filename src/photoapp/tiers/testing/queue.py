@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import pytest
 
 from photoapp.tiers.queue import QUEUES
-from photoapp.tiers.testing.common import PATIENCE_S, Facet, TierBasics, eventually, twin
+from photoapp.tiers.testing.common import PATIENCE_S, Facet, TierBasics, eventually, race, twin
 
 Row = tuple[str, str, int]
 """Database, queue, shard."""
@@ -320,3 +320,100 @@ class QueueSuite(TierBasics, QueueWakes, QueueSweeps, QueueFailures, QueueEnds, 
             lambda tier: tier.wake("main", "fast", [1]),
             lambda tier: (tier.start(outbox.drain, outbox.sweep), tier.close()),
         ]
+
+
+Waiting = tuple[str, frozenset[int]]
+"""What a worker finds: the database and the shards of a drain that waits."""
+
+
+class QueueOutside(Facet):
+    """For a plugin whose work is done by other processes: what they find."""
+
+    def take(self, tier: Any, queue: str) -> Waiting | None:
+        """What the next worker of the queue would find, taken as it takes it; None if nothing waits."""
+        raise NotImplementedError
+
+    def all_waiting(self, tier: Any, queue: str) -> list[Waiting]:
+        """Everything that waits, taken."""
+        return list(iter(lambda: self.take(tier, queue), None))
+
+    def test_it_does_not_work_inside_this_process(self, tier: Any) -> None:
+        outbox = Outbox()
+        assert tier.start(outbox.drain, outbox.sweep) is False
+        tier.wake("main", "fast", [1])
+        assert outbox.sweeps == 0
+        assert outbox.drains == []
+
+    def test_a_wake_leaves_one_drain_of_its_shards(self, tier: Any) -> None:
+        tier.wake("main", "fast", [7, 3])
+        assert self.all_waiting(tier, "fast") == [("main", frozenset({3, 7}))]
+
+    def test_wakes_while_a_drain_waits_are_one_drain_of_all_their_shards(self, tier: Any) -> None:
+        for shard in range(200):
+            tier.wake("main", "fast", [shard])
+        assert self.all_waiting(tier, "fast") == [("main", frozenset(range(200)))]
+
+    def test_a_wake_after_a_drain_began_leads_to_another(self, tier: Any) -> None:
+        tier.wake("main", "fast", [1])
+        assert self.take(tier, "fast") == ("main", frozenset({1}))
+        tier.wake("main", "fast", [2])
+        tier.wake("main", "fast", [1])
+        assert self.all_waiting(tier, "fast") == [("main", frozenset({1, 2}))]
+
+    def test_a_drain_for_all_shards_is_not_narrowed_by_a_wake_for_some(self, tier: Any) -> None:
+        for wakes in (((), (3,)), ((3,), ())):
+            for shards in wakes:
+                tier.wake("main", "fast", shards)
+            assert self.all_waiting(tier, "fast") == [("main", frozenset())]
+
+    def test_as_many_shards_as_there_can_be_are_woken_at_once(self, tier: Any) -> None:
+        tier.wake("main", "fast", range(8192))
+        found = self.take(tier, "fast")
+        assert found in {("main", frozenset()), ("main", frozenset(range(8192)))}
+
+    def test_databases_and_queues_wait_apart(self, tier: Any) -> None:
+        for database in ("a", "ab", "a_b"):
+            for queue in QUEUES:
+                tier.wake(database, queue, [1])
+        for queue in QUEUES:
+            assert sorted(self.all_waiting(tier, queue)) == [(each, frozenset({1})) for each in ("a", "a_b", "ab")]
+
+    def test_two_processes_leave_one_drain(self, tier: Any) -> None:
+        second = twin(tier)
+        tier.wake("main", "fast", [1])
+        second.wake("main", "fast", [2])
+        second.close()
+        assert self.all_waiting(tier, "fast") == [("main", frozenset({1, 2}))]
+
+    def test_no_wake_of_a_race_is_lost(self, tier: Any) -> None:
+        found: list[Waiting] = []
+        ended = threading.Event()
+
+        def work() -> None:
+            while not ended.is_set():
+                found.extend(self.all_waiting(tier, "fast"))
+
+        worker = threading.Thread(target=work, daemon=True)
+        worker.start()
+        race(8, lambda number: [tier.wake("main", "fast", [number * 50 + each]) for each in range(50)])
+        ended.set()
+        worker.join(PATIENCE_S)
+        found += self.all_waiting(tier, "fast")
+        assert frozenset().union(*(shards for _, shards in found)) == frozenset(range(400))
+
+    def test_a_wake_after_the_close_is_no_error(self, tier: Any) -> None:
+        tier.close()
+        tier.wake("main", "fast", [1])
+        assert self.all_waiting(tier, "fast") == [("main", frozenset({1}))]
+
+    def test_an_unknown_queue_is_refused(self, tier: Any) -> None:
+        with pytest.raises(ValueError, match="queue"):
+            tier.wake("main", "quick", [1])
+
+
+class QueueOutsideSuite(TierBasics, QueueOutside):
+    """Every clause for a plugin whose work is done by other processes."""
+
+    def calls(self) -> list[Callable[[Any], object]]:
+        """Every method that asks the engine."""
+        return [lambda tier: tier.wake("main", "fast", [1])]

@@ -1,0 +1,87 @@
+"""RQ's jobs, reduced to the one thing that ours may do.
+
+A job is a hash in Redis, and RQ would import and call whatever function it names, its callbacks, and its webhooks
+(SEC-70). So of what stands there only what RQ needs to keep its books is read, and what is called is known beforehand.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping
+from functools import partial
+
+import rq.job
+from rq.serializers import JSONSerializer
+
+from photoapp.jobs.drain import drain as drain_queue
+from photoapp.jobs.registry import Work
+from photoapp.tiers.queue import QUEUES
+from photoapp.tiers.queue.rq import FUNCTION, JOB_S, RqQueue
+
+_READ = frozenset(
+    (
+        b"data", b"created_at", b"enqueued_at", b"started_at", b"ended_at", b"last_heartbeat", b"origin", b"status",
+        b"worker_name", b"retries_left", b"result_ttl", b"failure_ttl",
+    )
+)  # fmt: skip
+_MAX_BYTES = 4096
+"""Ours have about a hundred; a larger one is not unpacked."""
+
+
+class RefusedJobError(ValueError):
+    """A job that this application did not leave there. It is not run."""
+
+
+class Job(rq.job.Job):
+    """``--job-class``. Its worker sets ``work``."""
+
+    work: Work | None = None
+
+    def restore(self, raw_data: Mapping[bytes, bytes]) -> None:
+        """What a hash in Redis says, as far as it matters. Never raises for one that makes no sense: that would end the
+        worker that meets it.
+        """
+        kept = {name: value for name, value in raw_data.items() if name in _READ}
+        kept[b"data"] = _small(kept.get(b"data", b""))
+        try:
+            super().restore(kept)
+        except (ValueError, TypeError, UnicodeDecodeError):
+            super().restore({b"data": b"", b"origin": kept.get(b"origin", b"")})
+        self.serializer = JSONSerializer
+        self.timeout = JOB_S
+
+    @property
+    def func(self) -> Callable[..., None]:
+        """The drain, with what it works with. Raises ``RefusedJobError`` for any other function."""
+        if self.func_name != FUNCTION or self.instance is not None or self.kwargs:
+            raise RefusedJobError("not a drain")
+        if (
+            not isinstance(self.args, list)
+            or len(self.args) != 2
+            or not all(isinstance(each, str) for each in self.args)
+        ):
+            raise RefusedJobError("a drain is of one database and one queue")
+        if self.args[1] not in QUEUES or self.args[1] != self.origin:
+            raise RefusedJobError("the job lies in another queue than it names")
+        if self.work is None:
+            raise RefusedJobError("jobs are run by photoapp.jobs.rq_worker.Worker only")
+        return partial(drain, self.work)
+
+
+def drain(work: Work, database: str, queue: str) -> None:
+    """Drain what waits of (database, queue). Raises ``TierUnavailable``; RQ then tries again."""
+    tier = work.tiers.queue
+    assert isinstance(tier, RqQueue)  # noqa: S101 - the worker has refused to start with any other
+    shards = tier.take(database, queue)
+    if shards is not None:
+        drain_queue(work, database, queue, shards)
+
+
+def _small(data: bytes) -> bytes:
+    """The data uncompressed, or nothing where there would be too much of it."""
+    try:
+        unpacker = zlib.decompressobj()
+        plain = unpacker.decompress(data, _MAX_BYTES)
+    except zlib.error:
+        return data if len(data) <= _MAX_BYTES else b""
+    return b"" if unpacker.unconsumed_tail else plain

@@ -1,0 +1,192 @@
+"""Wake-ups through RQ: jobs in a Redis of their own, taken by plain ``rq worker`` or ``rq worker-pool`` processes with
+the classes of ``photoapp.jobs.rq_worker``.
+
+A set per (database, queue) holds the shards that wait, and at most one job waits for it. Whoever runs the job takes the
+set as a whole, so that a wake that comes later finds no waiting job and leaves another.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, TypeVar
+
+from photoapp.tiers.breaker import Breaker, BreakerOpenError
+from photoapp.tiers.queue import Drain, QueueTier, Sweep
+from photoapp.tiers.redis.instances import Instance, parse_instances
+
+try:
+    from redis import Redis
+    from redis.backoff import NoBackoff
+    from redis.exceptions import ConnectionError as LinkError
+    from redis.exceptions import RedisError
+    from redis.exceptions import TimeoutError as LinkTimeout
+    from redis.retry import Retry
+    from redis.sentinel import Sentinel
+    from rq.job import Job, JobStatus
+    from rq.job import Retry as JobRetry
+    from rq.queue import Queue
+    from rq.serializers import JSONSerializer
+except ImportError as error:
+    raise ImportError("this plugin needs RQ: pip install 'photoapp[rq]'") from error
+
+FUNCTION = "photoapp.jobs.rq_worker.drain"
+"""The one function that a job may name."""
+JOB_S = 90
+"""After 30 s a drain begins no other pass, and a pass takes up to 60."""
+RETRIES = 2
+"""How often RQ starts a drain anew whose process was killed."""
+
+_STEP_S = 0.1
+"""For connecting, and for the answer: a request may spend 0.2 s on what a sweep makes good (PROMISES 3.2)."""
+_FAILED_KEPT_S = 86_400
+_ALL = "*"
+_MOST_NAMED = 1000
+"""A wake-up for more shards than this is one for all: Lua takes no more than some thousand arguments."""
+
+# KEYS: the shards that wait, RQ's list, RQ's set of queues, the new job. ARGV: how many shards, they, what the ids of
+# such jobs begin with, the new job's id, its fields and values. A waiting job is looked for in the list itself, which
+# holds a job per database: a note of it elsewhere would outlive one that got lost, and then swallow every wake-up.
+_WAKE = """
+local count = tonumber(ARGV[1])
+redis.call('SADD', KEYS[1], unpack(ARGV, 2, count + 1))
+local start, id = ARGV[count + 2], ARGV[count + 3]
+for _, waiting in ipairs(redis.call('LRANGE', KEYS[2], 0, -1)) do
+  if string.sub(waiting, 1, #start) == start then return 0 end
+end
+redis.call('SADD', KEYS[3], KEYS[2])
+redis.call('HSET', KEYS[4], unpack(ARGV, count + 4))
+redis.call('RPUSH', KEYS[2], id)
+return 1
+"""
+
+_TAKE = """
+local shards = redis.call('SMEMBERS', KEYS[1])
+redis.call('DEL', KEYS[1])
+return shards
+"""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class RqQueueSettings:
+    """``tier.queue.*`` of the plugin ``rq``."""
+
+    url: str = field(repr=False, metadata={"secret": True})
+    """``redis://[user:password@]host:port/db``, or ``sentinel://[user:password@]host:port,host:port/service``. Not a
+    cluster, where RQ cannot work. The workers are given the same Redis as ``RQ_REDIS_URL``.
+    """
+    sweep_s: float = 15.0
+    """How often the workers look for rows that nobody woke them for, in seconds."""
+
+    def __post_init__(self) -> None:
+        _instance(self.url)
+
+
+class RqQueue(QueueTier):
+    """Leaves wake-ups; the work is done by other processes."""
+
+    name: ClassVar[str] = "rq"
+    Settings: ClassVar[type[Any]] = RqQueueSettings
+    driver_errors: ClassVar[tuple[type[BaseException], ...]] = (RedisError, OSError, BreakerOpenError)
+    settings: RqQueueSettings
+
+    def __init__(self, settings: RqQueueSettings) -> None:
+        super().__init__(settings)
+        instance = _instance(settings.url)
+        self._breaker = Breaker(instance.name)
+        self._redis = _client(instance)
+        self._wake_script = self._redis.register_script(_WAKE)
+        self._take_script = self._redis.register_script(_TAKE)
+
+    def take(self, database: str, queue: str) -> frozenset[int] | None:
+        """For the drain that begins: the shards that wait, which from now on wait no more; empty for all; None if none
+        do. Raises ``TierUnavailable``.
+        """
+        with self.guarded("take"):
+            found: list[bytes] = self._asked(lambda: self._take_script(keys=[_key(database, queue)]))
+        shards = {shard.decode() for shard in found}
+        if not shards:
+            return None
+        return frozenset() if _ALL in shards else frozenset(map(int, shards))
+
+    def run_id(self) -> str:
+        """Which Redis process this is. Raises ``TierUnavailable``."""
+        with self.guarded("run_id"):
+            return str(self._asked(lambda: self._redis.info("server"))["run_id"])
+
+    def close(self) -> None:
+        """Close the connections; a later wake opens one again."""
+        self._redis.close()
+
+    def _ping(self) -> None:
+        # A full Redis answers a PING and takes no wake-ups.
+        self._redis.set("photoapp:ping", "", ex=1)
+
+    def _wake(self, database: str, queue: str, shards: frozenset[int]) -> None:
+        named = [str(shard) for shard in sorted(shards)] if 0 < len(shards) <= _MOST_NAMED else [_ALL]
+        start = f"{database}-"
+        job = self._job(f"{start}{secrets.token_hex(8)}", database, queue)
+        fields = [part for pair in job.to_dict().items() for part in pair]
+        keys = [_key(database, queue), f"{Queue.redis_queue_namespace_prefix}{queue}", Queue.redis_queues_keys, job.key]
+        self._asked(lambda: self._wake_script(keys=keys, args=[len(named), *named, start, job.id, *fields]))
+
+    def _start(self, drain: Drain, sweep: Sweep) -> bool:
+        del drain, sweep
+        return False
+
+    def _job(self, id_: str, database: str, queue: str) -> Job:
+        return Job.create(
+            FUNCTION, args=[database, queue], id=id_, origin=queue, connection=self._redis, serializer=JSONSerializer,
+            status=JobStatus.QUEUED, timeout=JOB_S, retry=JobRetry(RETRIES), result_ttl=0, failure_ttl=_FAILED_KEPT_S,
+        )  # fmt: skip
+
+    def _asked(self, call: Callable[[], T]) -> T:
+        """What the call returns, unless Redis failed a moment ago."""
+        self._breaker.enter()
+        try:
+            answer = call()
+        except (LinkError, LinkTimeout, OSError):
+            self._breaker.failed()
+            raise
+        except RedisError:
+            self._breaker.succeeded()  # it answered, if only that it is full
+            raise
+        self._breaker.succeeded()
+        return answer
+
+
+def _instance(url: str) -> Instance:
+    found = parse_instances(url)
+    if len(found) != 1 or found[0].scheme == "cluster":
+        raise ValueError("url must be one redis:// or sentinel:// URL: RQ works on no cluster")
+    return found[0]
+
+
+def _client(instance: Instance) -> Redis:
+    """Opens nothing. A connection that the other end has closed meanwhile is made anew, once; a late answer is not
+    waited for again.
+    """
+    options: dict[str, Any] = {
+        "db": instance.db,
+        "username": instance.username,
+        "password": instance.password,
+        "socket_connect_timeout": _STEP_S,
+        "socket_timeout": _STEP_S,
+        "retry": Retry(NoBackoff(), 1, supported_errors=(LinkError,)),
+        "protocol": 2,
+        "driver_info": None,
+    }
+    if instance.scheme == "redis":
+        host, port = instance.addresses[0]
+        return Redis(host=host, port=port, **options)
+    sentinels: Any = Sentinel  # redis-py has no types here
+    asked = {"socket_connect_timeout": _STEP_S, "socket_timeout": _STEP_S}
+    client: Redis = sentinels(instance.addresses, sentinel_kwargs=asked).master_for(instance.service, **options)
+    return client
+
+
+def _key(database: str, queue: str) -> str:
+    return f"photoapp:wake:{database}:{queue}"

@@ -1,0 +1,202 @@
+"""Sessions in Redis: versions, values and rate counters, each call one round trip."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import orjson
+
+from photoapp.tiers.redis.fleet import Fleet, Home
+from photoapp.tiers.redis.instances import bucket_of, parse_instances
+from photoapp.tiers.redis.link import DRIVER_ERRORS, Call, Part, Script
+from photoapp.tiers.session import Rate, SessionTier
+
+NAMES_AT_ONCE = 1000
+
+_EPOCH = """
+local call = redis.call
+-- What another process kept, be it this Redis before a restart or the primary before a fail-over, is under another
+-- epoch and never found (DESIGN law 10).
+local kept, epoch = call('GET', KEYS[1]), nil
+if kept and string.sub(kept, 1, #ARGV[1]) == ARGV[1] then
+    epoch = string.sub(kept, #ARGV[1] + 1)
+else
+    epoch = string.sub(redis.sha1hex(ARGV[2]), 1, 16)
+    call('SET', KEYS[1], ARGV[1] .. epoch)
+end
+local prefix = KEYS[1] .. ':' .. epoch
+
+local function versions_of(names, ttl_s)
+    if #names == 0 then return {} end
+    local keys = {}
+    for place, name in ipairs(names) do keys[place] = prefix .. 'v' .. name end
+    local found = call('MGET', unpack(keys))
+    for place, version in ipairs(found) do
+        if not version then
+            -- The caller's random seed and the name: a name that is asked twice gets one version.
+            version = string.sub(redis.sha1hex(ARGV[2] .. names[place]), 1, 16)
+            call('SET', keys[place], version, 'EX', ttl_s)
+            found[place] = version
+        end
+    end
+    return found
+end
+
+local function hit(name, limit, window_s)
+    local key, time = prefix .. 'r' .. name, call('TIME')
+    local at = (tonumber(time[1]) + tonumber(time[2]) / 1e6) / window_s
+    local window = math.floor(at)
+    local share, before, current = at - window, 0, 0
+    local counts = call('GET', key)
+    if counts then
+        local then_, earlier, later = string.match(counts, '(%d+) (%d+) (%d+)')
+        if tonumber(then_) == window then
+            before, current = tonumber(earlier), tonumber(later)
+        elseif tonumber(then_) == window - 1 then
+            before = tonumber(later)
+        end
+    end
+    local room = limit - (before * (1 - share) + current)
+    if room < 1 then
+        local wait = 2 - (limit - 1) / math.max(current, 1) - share
+        if current < limit then wait = 1 - (limit - 1 - current) / before - share end
+        return {0, math.ceil(window_s * wait)}
+    end
+    call('SET', key, string.format('%d %d %d', window, before, current + 1), 'EX', 2 * window_s)
+    return {math.floor(room - 1), 0}
+end
+"""
+"""KEYS[1]: the epoch. ARGV[2]: a random seed."""
+
+VERSIONS = Script(_EPOCH + "return versions_of({unpack(ARGV, 4)}, ARGV[3])")
+"""ARGV: seed, ttl, names."""
+
+MOVE = Script(
+    _EPOCH
+    + """
+-- A version that is not there is a new one for whoever asks next; and deleting works where memory has run out.
+for place = 3, #ARGV do call('DEL', prefix .. 'v' .. ARGV[place]) end
+return 0
+"""
+)
+"""ARGV: seed, names."""
+
+GET = Script(_EPOCH + "return call('GET', prefix .. 't' .. ARGV[3])")
+PUT = Script(_EPOCH + "call('SET', prefix .. 't' .. ARGV[3], ARGV[4], 'PX', ARGV[5]) return 0")
+DELETE = Script(_EPOCH + "for place = 3, #ARGV do call('DEL', prefix .. 't' .. ARGV[place]) end return 0")
+HIT = Script(_EPOCH + "return hit(ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]))")
+OPEN = Script(
+    _EPOCH
+    + """
+local rate = hit(ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]))
+return {call('GET', prefix .. 't' .. ARGV[3]), versions_of({unpack(ARGV, 7)}, ARGV[6]), rate[1], rate[2]}
+"""
+)
+"""ARGV: seed, key, limit, window, ttl, accounts: none where they live elsewhere."""
+
+
+@dataclass(frozen=True)
+class RedisSessionSettings:
+    """``tier.session.*`` of the plugin ``redis``."""
+
+    instances: str = field(repr=False, metadata={"secret": True})
+    """``redis://[user:password@]host:port/db``, ``sentinel://host:port,host:port/service`` or
+    ``cluster://host:port,host:port``; or a line for each of several with the range of buckets that it has."""
+    version_ttl_s: int = 7 * 86400
+    """After so many seconds a version is made anew, in seconds: at worst a cache misses once."""
+
+    def __post_init__(self) -> None:
+        parse_instances(self.instances)
+        if self.version_ttl_s < 1:
+            raise ValueError("version_ttl_s must be at least 1")
+
+
+class RedisSession(SessionTier):
+    """All keys begin with ``session:{..}``, which itself holds run_id and epoch."""
+
+    name: ClassVar[str] = "redis"
+    Settings: ClassVar[type[Any]] = RedisSessionSettings
+    driver_errors: ClassVar[tuple[type[BaseException], ...]] = DRIVER_ERRORS
+    settings: RedisSessionSettings
+
+    def __init__(self, settings: RedisSessionSettings) -> None:
+        super().__init__(settings)
+        self._fleet = Fleet(settings.instances, tag_prefix="s")
+        self._random = secrets.token_hex(16)
+        self._count = itertools.count()
+
+    def _ping(self) -> None:
+        self._fleet.ping()
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._fleet.close()
+
+    def _versions(self, names: Sequence[str]) -> list[int]:
+        found: dict[str, int] = {}
+        calls, asked = [], []
+        for home, chunk in self._grouped(names):
+            calls.append((home, self._call(VERSIONS, home, self.settings.version_ttl_s, *chunk)))
+            asked.append(chunk)
+        for chunk, versions in zip(asked, self._fleet.ask(calls), strict=True):
+            found.update(zip(chunk, (int(version, 16) for version in versions), strict=True))
+        return [found[name] for name in names]
+
+    def _move(self, names: Sequence[str]) -> None:
+        self._fleet.ask([(home, self._call(MOVE, home, *chunk)) for home, chunk in self._grouped(names)])
+
+    def _get(self, key: str) -> Any | None:
+        value = self._ask(GET, key)
+        return None if value is None else orjson.loads(value)
+
+    def _put(self, key: str, value: Any, ttl_s: float) -> None:
+        self._ask(PUT, key, orjson.dumps(value), max(1, round(ttl_s * 1000)))
+
+    def _delete(self, keys: Sequence[str]) -> None:
+        self._fleet.ask([(home, self._call(DELETE, home, *chunk)) for home, chunk in self._grouped(keys)])
+
+    def _hit(self, name: str, limit: int, window_s: int) -> Rate:
+        remaining, retry_after_s = self._ask(HIT, name, limit, window_s, repeatable=False)
+        return Rate(limit, remaining, retry_after_s)
+
+    def _open(self, key: str, account: str, limit: int, window_s: int) -> tuple[Any | None, int, Rate]:
+        mine, theirs = self._home_of(key), self._home_of(account)
+        ttl_s = self.settings.version_ttl_s
+        if mine is theirs:
+            calls = [(mine, self._call(OPEN, mine, key, limit, window_s, ttl_s, account))]
+        else:
+            calls = [
+                (mine, self._call(OPEN, mine, key, limit, window_s, ttl_s)),
+                (theirs, self._call(VERSIONS, theirs, ttl_s, account)),
+            ]
+        # Not repeatable, since the call would be counted twice.
+        (value, versions, remaining, retry_after_s), *elsewhere = self._fleet.ask(calls, repeatable=False)
+        [version] = versions or elsewhere[0]
+        found = None if value is None else orjson.loads(value)
+        return found, int(version, 16), Rate(limit, remaining, retry_after_s)
+
+    def _home_of(self, name: str) -> Home:
+        return self._fleet.home_of(bucket_of(name))
+
+    def _ask(self, script: Script, name: str, *args: Part, repeatable: bool = True) -> Any:
+        home = self._home_of(name)
+        return self._fleet.ask([(home, self._call(script, home, name, *args))], repeatable=repeatable)[0]
+
+    def _call(self, script: Script, home: Home, *args: Part) -> Call:
+        # A seed that no other process and no other call has, and that nobody can guess.
+        return Call(script, (f"session:{{{home.tag}}}",), (f"{self._random}{next(self._count)}.", *args))
+
+    def _grouped(self, names: Sequence[str]) -> list[tuple[Home, list[str]]]:
+        """The names by home, in portions."""
+        groups: dict[Home, list[str]] = {}
+        for name in names:
+            groups.setdefault(self._home_of(name), []).append(name)
+        return [
+            (home, members[start : start + NAMES_AT_ONCE])
+            for home, members in groups.items()
+            for start in range(0, len(members), NAMES_AT_ONCE)
+        ]
