@@ -26,6 +26,7 @@ ifneq ($(INI),development.ini)
 endif
 	@$(BIN)/photoapp -c "$(INI)" init
 	@$(BIN)/photoapp -c "$(INI)" demo --minimal --output "$(VAR)/demo.json"
+	@echo "photoapp is at http://127.0.0.1:$(PORT); Ctrl-C stops it"
 	@exec $(BIN)/pserve "$(INI)"
 
 test: $(VENV)/.tested-with ## the whole suite; needs nothing but Python, real PostgreSQL comes as a wheel

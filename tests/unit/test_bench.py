@@ -40,7 +40,7 @@ def test_the_ratio_is_the_median_of_the_rounds_ratios_and_not_the_ratio_of_media
 
 @pytest.mark.parametrize(("ours", "theirs"), [([], []), ([1], []), ([1], [0])])
 def test_rounds_without_a_partner_that_did_something_have_no_ratio(ours, theirs):
-    with pytest.raises(ValueError, match="measured|round"):
+    with pytest.raises(ValueError, match=r"measured|round"):
         median_ratio(ours, theirs)
 
 

@@ -38,6 +38,8 @@ class ShardSettings:
     """``full``: an acknowledged write survives a power cut. ``normal``: it survives a crash of the process."""
     behind_pgbouncer: bool = False
     """Sends no start-up options and prepares no statements, as transaction pooling needs."""
+    password: str = field(default="", repr=False, metadata={"secret": True})
+    """For every PostgreSQL URL that has a user and no password, so that ``databases`` need be no secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,8 @@ def _databases(settings: ShardSettings) -> Iterable[Database]:
                 file_url = url.set(database=str(folder / f"{name}.sqlite"))
                 yield Database(name, file_url, (shard,), _sqlite_engine(file_url, settings))
         elif url.drivername == "postgresql+psycopg":
+            if url.username and url.password is None and settings.password:
+                url = url.set(password=settings.password)
             yield Database(match["name"], url, shards, _postgresql_engine(url, settings))
         else:
             raise ConfigurationError(

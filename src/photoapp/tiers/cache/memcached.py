@@ -1,21 +1,16 @@
-"""A cache over memcached nodes. We choose the node and keep a plain client per node and thread: pymemcache's
-``HashClient`` takes half as long again (DESIGN 10).
+"""A cache over memcached nodes. We choose the node and keep a plain client for it: pymemcache's ``HashClient`` takes
+half as long again (DESIGN 10).
 
 A value is eight bytes of expiry and JSON behind them, under a flag of ours. The expiry is ours because memcached counts
-in whole seconds; the flag, because what another program wrote under a key of ours must be a miss and nothing to decode.
+in whole seconds; the flag, because what another program wrote under a key of ours is a miss and nothing to decode.
 """
 
 from __future__ import annotations
 
-import logging
 import math
-import os
 import struct
-import threading
 import time
-import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
@@ -23,26 +18,19 @@ import orjson
 
 from photoapp.errors import TierUnavailable
 from photoapp.tiers.cache import CacheTier, check_key
+from photoapp.tiers.cache.node import Node, NodeAwayError, address_of
 from photoapp.tiers.cache.ring import Ring
 
-try:
-    from pymemcache.client.base import Client  # type: ignore[import-untyped]  # pymemcache says it ships no types
-    from pymemcache.exceptions import MemcacheError, MemcacheServerError  # type: ignore[import-untyped]
-    from pymemcache.exceptions import MemcacheUnexpectedCloseError as ClosedError
-except ModuleNotFoundError as missing:
-    raise ModuleNotFoundError("pip install 'photoapp[memcached]' brings pymemcache, which this cache needs") from missing
-
 T = TypeVar("T")
-_log = logging.getLogger(__name__)
 
 FLAG = 0x70686F74
-"""``phot``. pymemcache's own serializers and dogpile.cache's pickles use 0 to 16."""
+"""``phot``. The serializers of pymemcache and dogpile.cache, pickles among them, use small numbers."""
 _EXPIRY = struct.Struct("!d")
 _MISS = object()
 _MONTH_S = 30 * 24 * 3600
 """Above it memcached reads a time to live as a date."""
 _PREFIX_CHARACTERS = 50
-_PORT = 11211
+"""With the contract's 200 for a key, memcached's 250: no key is ever too long, so none needs hashing (SEC-73)."""
 
 
 @dataclass(frozen=True)
@@ -74,31 +62,34 @@ class MemcachedCacheSettings:
 
 
 class MemcachedCache(CacheTier):
-    """Every process that lists the same nodes sees the same values. Nothing is connected before the first call."""
+    """Every process that lists the same nodes sees the same values."""
 
     name: ClassVar[str] = "memcached"
     Settings: ClassVar[type[Any]] = MemcachedCacheSettings
-    driver_errors: ClassVar[tuple[type[BaseException], ...]] = (OSError, MemcacheError)
+    driver_errors: ClassVar[tuple[type[BaseException], ...]] = ()  # a node's are translated where one node is asked
     settings: MemcachedCacheSettings
 
     def __init__(self, settings: MemcachedCacheSettings) -> None:
         super().__init__(settings)
         self._ring = Ring(settings.nodes)
-        self._local = _Connections()
-        self._connected: weakref.WeakSet[_Connection] = weakref.WeakSet()
-        self._lock = threading.Lock()
-        self._dead_until: dict[str, float] = {}
+        self._nodes = {
+            name: Node(
+                name,
+                connect_timeout_s=settings.connect_timeout_s,
+                timeout_s=settings.timeout_s,
+                dead_s=settings.dead_s,
+                prefix=settings.prefix,
+                serde=_Values(),
+            )
+            for name in settings.nodes
+        }
 
     def _ping(self) -> None:
-        for node in self.settings.nodes:
-            client = self._connected_to(node)
-            try:
-                client.version()
-            finally:
-                client.close()
+        for node in self._nodes.values():
+            node.ping()
 
     def _get_many(self, keys: Sequence[str]) -> dict[str, Any]:
-        answers = self._ask_each(self._ring.shares(keys), lambda client, share: client.get_many(share))
+        answers = self._ask(keys, lambda client, share: client.get_many(share), all_must=False)
         return {key: value for answer in answers for key, value in answer.items() if value is not _MISS}
 
     def _set_many(self, values: Mapping[str, Any], ttl_s: float) -> None:
@@ -107,57 +98,84 @@ class MemcachedCache(CacheTier):
 
         def store(client: Any, share: list[str]) -> None:
             large = [key for key in share if len(encoded[key]) > self.settings.max_value_bytes]
-            if large:  # too large to keep; then the old must not be found in its place
+            if large:  # the old value must not be found in the new one's place
                 client.delete_many(large)
             client.set_many({key: encoded[key] for key in share if key not in large}, expire=expire_s)
 
-        self._ask_each(self._ring.shares(list(encoded)), store, all_must=True)
+        self._ask(list(encoded), store)
 
     def _add(self, key: str, value: Any, ttl_s: float) -> bool:
         encoded, expire_s = _encode(value, ttl_s), _expire_s(ttl_s)
         if len(encoded) > self.settings.max_value_bytes:
             return False
-        return self._ask(self._ring.node(key), lambda client: _add(client, key, encoded, expire_s))
+        return self._ask([key], lambda client, _: _add(client, key, encoded, expire_s)) == [True]
 
     def _delete_many(self, keys: Sequence[str]) -> None:
-        self._ask_each(self._ring.shares(keys), lambda client, share: client.delete_many(share), all_must=True)
+        self._ask(keys, lambda client, share: client.delete_many(share))
 
     def close(self) -> None:
         """As the contract says; a later call connects anew."""
-        with self._lock:
-            connections = list(self._connections)
-        for each in connections:
-            each.client.close()
+        for node in self._nodes.values():
+            node.close()
 
-    def _ask_each(
-        self, shares: dict[str, list[str]], call: Callable[[Any, list[str]], T], *, all_must: bool = False
-    ) -> list[T]:
-        """What the nodes answer that do. Raises ``TierUnavailable``, after all were asked, if none (or one) does not."""
+    def _ask(self, keys: Sequence[str], call: Callable[[Any, list[str]], T], *, all_must: bool = True) -> list[T]:
+        """What the nodes answer to the call with their share of the keys.
+
+        Raises ``TierUnavailable``, after all were asked, if one does not answer; unless ``all_must``, if none does.
+        """
         answers: list[T] = []
-        failures: list[TierUnavailable] = []
-        for node, share in shares.items():
+        failures: list[NodeAwayError] = []
+        for name, share in self._ring.shares(keys).items():
             try:
-                answers.append(self._ask(node, lambda client, share=share: call(client, share)))
-            except TierUnavailable as failure:
+                answers.append(self._nodes[name].ask(call, share))
+            except NodeAwayError as failure:
                 failures.append(failure)
         if failures and (all_must or not answers):
-            raise failures[0]
+            raise TierUnavailable(self.kind, ", ".join(map(str, failures)))
         return answers
 
-    def _ask(self, node: str, call: Callable[[Any], T]) -> T:
-        """What one node answers. Raises ``TierUnavailable``, without waiting while the node counts as dead."""
-        dead_until = self._dead_until.get(node)
-        if dead_until is not None:
-            now = time.monotonic()
-            if now < dead_until:
-                raise TierUnavailable(self.kind, f"{node} failed a moment ago and is not asked")
-            self._dead_until[node] = now + self.settings.dead_s  # one caller tries, the others go on without
-        client = self._client(node)
+
+class _Values:
+    """What pymemcache calls a serde."""
+
+    @staticmethod
+    def serialize(key: str, value: bytes) -> tuple[bytes, int]:
+        del key
+        return value, FLAG
+
+    @staticmethod
+    def deserialize(key: str, value: bytes, flags: int) -> Any:
+        """The value; ``_MISS`` for one that is over, broken or not ours."""
+        del key
+        if flags != FLAG or len(value) <= _EXPIRY.size or time.time() >= _EXPIRY.unpack_from(value)[0]:
+            return _MISS
         try:
-            try:
-                answer = call(client)
-            except _HUNG_UP:
-                answer = call(client)  # pymemcache connects anew: a node that was restarted is not away
-        except MemcacheError as refusal if False else Exception:
-            raise
-        return answer
+            return orjson.loads(memoryview(value)[_EXPIRY.size :])
+        except orjson.JSONDecodeError:
+            return _MISS
+
+
+def _encode(value: Any, ttl_s: float) -> bytes:
+    return _EXPIRY.pack(time.time() + ttl_s) + orjson.dumps(value)
+
+
+def _expire_s(ttl_s: float) -> int:
+    """When memcached may take the room back, in its terms: not before the value's own expiry."""
+    seconds = max(0, math.ceil(ttl_s)) + 1  # its clock ticks once a second, so that one second may be none
+    return seconds if seconds <= _MONTH_S else int(time.time()) + seconds
+
+
+def _add(client: Any, key: str, value: bytes, expire_s: int) -> bool:
+    """Store the value where none is: none at all, or one that is a miss. True for exactly one of many callers."""
+    for _ in range(2):
+        if client.add(key, value, expire_s):
+            return True
+        there, token = client.gets(key)
+        if token is None:
+            continue  # gone in between
+        if there is not _MISS:
+            return False
+        swapped = client.cas(key, value, token, expire_s)
+        if swapped is not None:
+            return bool(swapped)
+    return False
