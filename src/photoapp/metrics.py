@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Mapping
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 from pyramid.config import Configurator
 
 from photoapp.jobs.inspect import Lag
@@ -17,7 +20,11 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 
 
 class Metrics:
-    """One registry per application, so that two in one process do not share counts."""
+    """One registry per application, so that two in one process do not share counts.
+
+    Where a server has several processes, ``PROMETHEUS_MULTIPROC_DIR`` names a folder in which they count together
+    (etc/gunicorn), and whoever is asked answers for all. What workers count ends with the job: their lag is what tells.
+    """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -26,8 +33,11 @@ class Metrics:
             buckets=_SECONDS, registry=self.registry,
         )  # fmt: skip
         self._tier_calls = Histogram(
-            "photoapp_tier_latency_seconds", "Calls of tiers", ["kind", "method"], buckets=_SECONDS,
-            registry=self.registry
+            "photoapp_tier_latency_seconds",
+            "Calls of tiers",
+            ["kind", "method"],
+            buckets=_SECONDS,
+            registry=self.registry,
         )
         # ``labels`` checks and joins its words each time, which costs more than to count. There are few of them.
         self._request = functools.cache(self._requests.labels)
@@ -35,17 +45,13 @@ class Metrics:
         self._tier_failures = Counter(
             "photoapp_tier_failures", "Calls of tiers that failed", ["kind", "method", "error"], registry=self.registry
         )
-        self._degraded = Counter(
-            "photoapp_degraded", "Weaker answers given", ["tier", "route"], registry=self.registry
-        )
-        self._unknown = Counter(
-            "photoapp_unknown_outcome", "Answers APIOutcomeUnknownError", registry=self.registry
-        )
-        self._up = Gauge("photoapp_tier_up", "Whether a tier answers", ["kind"], registry=self.registry)
-        self._lag = Gauge(
-            "photoapp_outbox_lag_seconds", "Age of the oldest job that is due", ["queue"], registry=self.registry
-        )
-        self._rows = Gauge("photoapp_outbox_rows", "Jobs", ["queue", "state"], registry=self.registry)
+        self._degraded = Counter("photoapp_degraded", "Weaker answers given", ["tier", "route"], registry=self.registry)
+        self._unknown = Counter("photoapp_unknown_outcome", "Answers APIOutcomeUnknownError", registry=self.registry)
+        # Whoever asked last knows best: they are the installation's, not a process's.
+        latest: dict[str, Any] = {"registry": self.registry, "multiprocess_mode": "mostrecent"}
+        self._up = Gauge("photoapp_tier_up", "Whether a tier answers", ["kind"], **latest)
+        self._lag = Gauge("photoapp_outbox_lag_seconds", "Age of the oldest job that is due", ["queue"], **latest)
+        self._rows = Gauge("photoapp_outbox_rows", "Jobs", ["queue", "state"], **latest)
 
     def request(self, request: Request, status: int, seconds: float) -> None:
         """Count one answer."""
@@ -73,7 +79,12 @@ class Metrics:
             self._lag.labels(queue).set(lag.oldest_s)
             self._rows.labels(queue, "waiting").set(lag.waiting)
             self._rows.labels(queue, "dead").set(lag.dead)
-        return generate_latest(self.registry)
+        if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+            return generate_latest(self.registry)
+        together = CollectorRegistry()
+        collect: Any = MultiProcessCollector  # untyped
+        collect(together)
+        return generate_latest(together)
 
 
 def includeme(config: Configurator) -> None:

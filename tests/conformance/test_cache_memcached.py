@@ -153,8 +153,8 @@ def test_the_ring_is_even_and_a_node_more_or_less_moves_only_its_share():
     names = [f"media:{number}" for number in range(4000)]
     three = Ring(["a:1", "b:1", "c:1"])
     assert all(900 < len(share) < 1800 for share in three.shares(names).values())
-    assert Ring(["c:1", "a:1", "b:1"]).shares(names).keys() == three.shares(names).keys()
-    assert all(Ring(["c:1", "a:1", "b:1"]).node(name) == three.node(name) for name in names)
+    turned = Ring(["c:1", "a:1", "b:1"])
+    assert all(turned.node(name) == three.node(name) for name in names)
     four = Ring(["a:1", "b:1", "c:1", "d:1"])
     moved = [name for name in names if four.node(name) != three.node(name)]
     assert {four.node(name) for name in moved} == {"d:1"}

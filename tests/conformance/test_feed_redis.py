@@ -7,17 +7,14 @@ import pytest
 from photoapp.errors import ConfigurationError
 from photoapp.tiers.feed.redis import RedisFeed, RedisFeedSettings
 from photoapp.tiers.registry import build_tier
-from photoapp.tiers.testing.feed import FeedSuite
+from photoapp.tiers.testing.feed import FeedBuilds, FeedDrops, FeedLength, FeedPages, FeedPushes, FeedSuite
 from support.server import free_port
 
 
-class TestRedisFeed(FeedSuite):
+class OfRedis:
     has_engine = True
+    length = 8
     lease_s = 0.3
-
-    @pytest.fixture
-    def instances(self, single_redis):
-        return single_redis
 
     @pytest.fixture
     def tier(self, instances):
@@ -33,29 +30,33 @@ class TestRedisFeed(FeedSuite):
         return RedisFeed(RedisFeedSettings(f"redis://127.0.0.1:{free_port()}"))
 
 
-class TestRedisFeedOfEight(TestRedisFeed):
-    length = 8
+class TestRedisFeed(OfRedis, FeedSuite):
+    @pytest.fixture
+    def instances(self, single_redis):
+        return single_redis
 
 
-class TestRedisFeedOnTwoInstances(TestRedisFeed):
-    length = 8
+class TestRedisFeedOfTheUsualLength(OfRedis, FeedPushes, FeedLength, FeedPages, FeedBuilds, FeedDrops):
+    length = 800
 
+    @pytest.fixture
+    def instances(self, single_redis):
+        return single_redis
+
+
+class TestRedisFeedOnTwoInstances(OfRedis, FeedPushes, FeedPages, FeedBuilds, FeedDrops):
     @pytest.fixture
     def instances(self, two_redis):
         return two_redis
 
 
-class TestRedisFeedBehindSentinels(TestRedisFeed):
-    length = 8
-
+class TestRedisFeedBehindSentinels(OfRedis, FeedPushes, FeedBuilds):
     @pytest.fixture
     def instances(self, redis_behind_sentinels):
         return redis_behind_sentinels
 
 
-class TestRedisFeedInACluster(TestRedisFeed):
-    length = 8
-
+class TestRedisFeedInACluster(OfRedis, FeedSuite):
     @pytest.fixture
     def instances(self, redis_cluster):
         return redis_cluster

@@ -1,11 +1,14 @@
 """The S3 storage against the storage contract on a real engine, and the clauses that only this plugin keeps."""
 
+import shutil
 from collections.abc import Iterator
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from photoapp.tiers.storage import StorageTier
-from photoapp.tiers.storage.s3 import S3Storage
+from photoapp.tiers.storage.local import LocalStorage, LocalStorageSettings
+from photoapp.tiers.storage.s3 import S3Storage, S3StorageSettings
 from photoapp.tiers.testing.storage import StorageSuite
 from support.server import free_port
 from support.versitygw import Versitygw, VersitygwMissingError, s3_unavailable
@@ -21,11 +24,19 @@ def s3() -> Iterator[Versitygw]:
     server.remove()
 
 
-@pytest.fixture
-def tier(s3: Versitygw) -> Iterator[S3Storage]:
+@pytest.fixture(scope="module")
+def shared(s3: Versitygw) -> Iterator[S3Storage]:
+    """One tier for all tests: a client takes half a second to make."""
     tier = S3Storage(s3.settings())
     yield tier
     tier.close()
+
+
+@pytest.fixture
+def tier(s3: Versitygw, shared: S3Storage) -> Iterator[S3Storage]:
+    """It, with nothing stored."""
+    yield shared
+    shutil.rmtree(s3.file(shared, ""), ignore_errors=True)
 
 
 class OnVersitygw(StorageSuite):
@@ -98,3 +109,52 @@ def test_the_suite_refuses_a_plugin_whose_forms_are_wrong(s3: Versitygw, wrong: 
             getattr(OnVersitygw(), clause)(tier)
     finally:
         tier.close()
+
+
+KEYS = {"access_key": "AKEXAMPLE", "secret_key": "not a secret, a test"}
+
+
+def test_where_the_objects_of_each_kind_are_found(tmp_path):
+    signing_key = "not a secret, a test"
+    tier = S3Storage(
+        S3StorageSettings(
+            bucket="photos",
+            endpoint_url="https://s3.example/",
+            prefix="one",
+            public_url="https://cdn.example/",
+            signed_url="cdn",
+            signing_key=signing_key,
+        )
+    )
+    assert tier.url("public/a.jpg") == "https://cdn.example/public/a.jpg"
+    assert tier.url("private/a.jpg") == "https://s3.example/photos/one/private/a.jpg"  # where nobody is let in
+    signed = urlsplit(tier.url("private/a.jpg", expires_at=1_893_456_000))
+    assert signed.geturl().startswith("https://cdn.example/private/a.jpg?")
+    query = parse_qs(signed.query)
+    local = LocalStorage(LocalStorageSettings(tmp_path, signing_key))
+    assert local.verifies("private/a.jpg", expires_at=int(query["e"][0]), signature=query["s"][0], now=0)
+    in_aws = S3Storage(S3StorageSettings(bucket="photos", region="eu-central-1", **KEYS))
+    assert in_aws.url("public/a.jpg") == "https://s3.eu-central-1.amazonaws.com/photos/public/a.jpg"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"bucket": "Photos/../x", **KEYS}, "bucket"),
+        ({"endpoint_url": "s3.example", **KEYS}, "endpoint_url"),
+        ({"public_url": "https://cdn.example/?x=", **KEYS}, "public_url"),
+        ({"access_key": "AKEXAMPLE"}, "go together"),
+        ({}, "access_key"),
+        ({"signed_url": "cnd", **KEYS}, "cnd"),
+        ({"signed_url": "cdn", "signing_key": "short", "public_url": "https://cdn.example"}, "16 characters"),
+        ({"signed_url": "cdn", "signing_key": "not a secret, a test"}, "public_url"),
+        *(({"prefix": prefix, **KEYS}, "prefix") for prefix in ("/", "a/", "../a", "A", "x" * 600)),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(wrong, said):
+    with pytest.raises(ValueError, match=said):
+        S3StorageSettings(**{"bucket": "photos", **wrong})
+
+
+def test_no_secret_is_shown():
+    assert "secret" not in repr(S3StorageSettings(bucket="photos", **KEYS))

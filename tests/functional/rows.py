@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
-from photoapp.models import Base, Follow, FollowState, Like, User
+from photoapp.models import Base, Comment, Follow, FollowState, Like, Media, User
 from photoapp.sharding.shards import Shards
 from support.people import Person
 from support.server import Server
@@ -68,3 +68,18 @@ def crowd(server: Server, person: Person, media_id: str, size: int) -> list[str]
                 ],
             )
     return names
+
+
+def chatter(server: Server, person: Person, media_id: str, texts: list[str]) -> None:
+    """Comments of one person on a photo of their own, in this order. Shown once the photo changes over HTTP."""
+    photo, author = int(media_id.partition("_")[0]), int(person.id)
+    with shards_of(server) as shards:
+        shard = shards.of(photo)
+        ids = shards.ids.draw(shard, count=len(texts))
+        rows = [
+            {"id": id_, "media_id": photo, "user_id": author, "text": text, "version": id_}
+            for id_, text in zip(ids, texts, strict=True)
+        ]
+        with shards.write(shard) as writer:
+            writer.execute(insert(Comment), rows)
+            writer.execute(update(Media).where(Media.id == photo).values(comments_count=len(texts)))

@@ -123,8 +123,8 @@ def running(*options: str, count: int = 1) -> Iterator[list[ValkeyServer]]:
 def replicated() -> Iterator[tuple[ValkeyServer, ValkeyServer, ValkeyServer]]:
     """A primary, its replica, and a Sentinel that knows them as ``feeds``."""
     with (
-        running() as [primary],
-        running("--repl-diskless-sync-delay", "0", "--replicaof", f"127.0.0.1 {primary.port}") as [replica],
+        running("--repl-diskless-sync-delay", "0") as [primary],
+        running("--replicaof", f"127.0.0.1 {primary.port}") as [replica],
     ):
         wait_until(lambda: replica.ask("ROLE")[3] == "connected", what="replication")
         conf = f"sentinel monitor feeds 127.0.0.1 {primary.port} 1\nsentinel down-after-milliseconds feeds 300\n"

@@ -51,12 +51,9 @@ def test_a_cluster_names_some_of_its_nodes():
     ],
 )
 def test_what_is_wrong_is_said_without_the_url(text, says):
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises(ValueError, match=says) as refusal:
         parse_instances(text.replace("://", "://:hush@"))
-    try:
-        parse_instances(text.replace("://", "://:hush@"))
-    except ValueError as error:
-        assert "hush" not in str(error)
+    assert "hush" not in str(refusal.value)
 
 
 def test_buckets_are_spread_though_the_low_bits_of_ids_are_constant():

@@ -50,7 +50,10 @@ def create(
     password_stdin: bool,
     as_json: bool,
 ) -> None:
-    """Make an account with the username NAME."""
+    """Make an account with the username NAME.
+
+    The rules are those of sign-up: names and addresses are unique, the first guesses are no passwords.
+    """
     chosen = read_password(password, from_stdin=password_stdin)
     user_id = create_user(installation, name, email=email, full_name=full_name, password=chosen)
     installation.late.wait(timeout_s=timeout_s)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
 
 import click
 
@@ -70,11 +72,8 @@ def verify(
     original stays lost. Exit status 1 if differences are left.
     """
     chosen = parts or PARTS
-    result = run(installation, chosen, repair=repair)
-    left = result
-    if repair and result.found:
-        installation.late.wait(timeout_s=timeout_s)
-        left = run(installation, chosen, repair=False)
+    result = run(installation, chosen, repair=repair, timeout_s=timeout_s)
+    left = run(installation, chosen, repair=False, timeout_s=timeout_s) if repair and result.found else result
     if as_json:
         print_json(
             {
@@ -88,19 +87,22 @@ def verify(
         raise Failure(f"{left.found.total()} differences" + (" are left" if repair else "; repair with --repair"))
 
 
-def run(installation: Installation, parts: Collection[str], *, repair: bool) -> Result:
-    """One run over everything."""
+def run(installation: Installation, parts: Collection[str], *, repair: bool, timeout_s: float) -> Result:
+    """One run over everything. What a part repaired is done before the next part looks."""
     registry = installation.configured(PATIENT)
     verification = Verification(shards=registry.shards, storage=registry.tiers.storage, imaging=registry.imaging)
     steps = list(verification.steps(parts))
     result = Result()
     with progress(len(steps), "Comparing") as bar:
-        for step in steps:
-            for difference in step.find():
-                result.add(difference)
-                if repair and not difference.late:
-                    result.mended += mended(installation, difference)
-            bar.update(1)
+        for part, group in groupby(steps, key=attrgetter("part")):
+            for step in group:
+                for difference in step.find():
+                    result.add(difference)
+                    if repair and not difference.late:
+                        result.mended += mended(installation, difference)
+                bar.update(1)
+            if repair:
+                installation.late.wait(timeout_s=timeout_s, label=f"Repairing {part}")
     return result
 
 

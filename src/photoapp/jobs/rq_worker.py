@@ -31,8 +31,7 @@ from rq.serializers import JSONSerializer
 
 from photoapp import configure
 from photoapp.errors import ConfigurationError, TierUnavailable
-from photoapp.jobs.drain import sweep
-from photoapp.jobs.housekeeping import INTERVAL, keep_house
+from photoapp.jobs.housekeeping import INTERVAL, Sweeper, keep_house
 from photoapp.jobs.registry import Work
 from photoapp.jobs.rq_job import Job, drain
 from photoapp.jobs.settle import wake
@@ -116,8 +115,8 @@ class Worker(rq.worker.Worker):
 
 
 class Sweeps:
-    """Looks for rows that nobody woke a worker for, every ``sweep_s``, once for all workers of a queue; with the slow
-    queue it keeps house.
+    """Looks for rows that nobody woke a worker for, every ``sweep_s``, once for all workers of a queue. The slow queue's
+    looks after the feeds too, and keeps house.
     """
 
     def __init__(self, work: Work, queue: str, connection: Redis) -> None:
@@ -152,7 +151,8 @@ class Sweeps:
             return False
 
     def _sweep(self) -> None:
-        for database, shards in sweep(self._work, self._queue):
+        # A new one each time: what it would do every so often is asked of all workers together, above.
+        for database, shards in Sweeper(self._work)(self._queue):
             wake(self._work, database, self._queue, shards)
 
     def _keep_house(self) -> None:

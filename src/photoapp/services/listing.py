@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyramid.config import Configurator
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from photoapp.models import Block, Comment, Follow, Following, FollowState, Like, Liked
@@ -73,19 +73,8 @@ class ListingService:
 
     def liked(self, viewer: Viewer, *, count: int, max_like_id: int | None) -> Gallery:
         """What the viewer likes, by the time of the like; the cursor is the like's id."""
-        viewer_id = viewer.id or 0
-
-        def fetch(cursor: int | None, wanted: int) -> Batch:
-            rows = self._rows(
-                viewer_id,
-                select(Liked.version, Liked.media_id)
-                .where(Liked.user_id == viewer_id, Liked.active, Liked.version < (cursor or MAX_ID))
-                .order_by(Liked.version.desc())
-                .limit(wanted),
-            )
-            return Batch([(row.version, row.media_id) for row in rows], ended=len(rows) < wanted)
-
-        return self._fill(viewer, fetch, count=count, start=max_like_id)
+        walk = self._walk(viewer.id, Liked.version, Liked.media_id, Liked.user_id == viewer.id, Liked.active)
+        return self._fill(viewer, walk, count=count, start=max_like_id)
 
     def follows(self, viewer: Viewer, account_id: int, *, count: int, cursor: int | None) -> Page[Account]:
         """Whom the account follows, the latest first."""
@@ -100,41 +89,18 @@ class ListingService:
     def requesters(self, viewer: Viewer, *, count: int, cursor: int | None) -> Page[Account]:
         """Who waits to follow the viewer, the latest first."""
         sides = (Follow.followed_id, Follow.follower_id)
-        return self._people(
-            viewer, viewer.id or 0, sides, count=count, cursor=cursor, state=FollowState.REQUESTED
-        )
+        return self._people(viewer, viewer.id or 0, sides, count=count, cursor=cursor, state=FollowState.REQUESTED)
 
     def blocks(self, viewer: Viewer, *, count: int, cursor: int | None) -> Page[Account]:
         """Whom the viewer blocks, the latest first: the one list that shows people cut off from the viewer."""
-        viewer_id = viewer.id or 0
-
-        def fetch(position: int | None, wanted: int) -> Batch:
-            rows = self._rows(
-                viewer_id,
-                select(Block.version, Block.blocked_id)
-                .where(Block.blocker_id == viewer_id, Block.active, Block.version < (position or MAX_ID))
-                .order_by(Block.version.desc())
-                .limit(wanted),
-            )
-            return Batch([(row.version, row.blocked_id) for row in rows], ended=len(rows) < wanted)
-
-        return fill_page(fetch, self._admit_people(lambda account: account.is_active), count=count, start=cursor)
+        walk = self._walk(viewer.id, Block.version, Block.blocked_id, Block.blocker_id == viewer.id, Block.active)
+        return fill_page(walk, self._admit_people(lambda account: account.is_active), count=count, start=cursor)
 
     def likers(self, viewer: Viewer, media_id: int) -> list[Account]:
         """The newest 120 who like the photo, without those the viewer is cut off from."""
-
-        def fetch(cursor: int | None, wanted: int) -> Batch:
-            rows = self._rows(
-                media_id,
-                select(Like.version, Like.user_id)
-                .where(Like.media_id == media_id, Like.active, Like.version < (cursor or MAX_ID))
-                .order_by(Like.version.desc())
-                .limit(wanted),
-            )
-            return Batch([(row.version, row.user_id) for row in rows], ended=len(rows) < wanted)
-
+        walk = self._walk(media_id, Like.version, Like.user_id, Like.media_id == media_id, Like.active)
         admit = self._admit_people(lambda account: shows_card(viewer, account))
-        return fill_page(fetch, admit, count=LIKERS_SHOWN, start=None).items
+        return fill_page(walk, admit, count=LIKERS_SHOWN, start=None).items
 
     def comments(self, viewer: Viewer, media_id: int) -> tuple[list[Remark], dict[int, Account]]:
         """The newest 150 comments that the viewer may see, oldest first, and their authors."""
@@ -184,19 +150,30 @@ class ListingService:
         """The other side of the account's edges in a state; ``sides`` are the columns of this side and the other."""
         mine, theirs = sides
         model: Any = mine.class_
-
-        def fetch(position: int | None, wanted: int) -> Batch:
-            rows = self._rows(
-                account_id,
-                select(model.version, theirs.label("other"))
-                .where(mine == account_id, model.state == state, model.version < (position or MAX_ID))
-                .order_by(model.version.desc())
-                .limit(wanted),
-            )
-            return Batch([(row.version, row.other) for row in rows], ended=len(rows) < wanted)
-
+        walk = self._walk(account_id, model.version, theirs, mine == account_id, model.state == state)
         admit = self._admit_people(lambda account: shows_card(viewer, account))
-        return fill_page(fetch, admit, count=count, start=cursor)
+        return fill_page(walk, admit, count=count, start=cursor)
+
+    def _walk(
+        self,
+        home_id: int | None,
+        position: InstrumentedAttribute[int],
+        item: InstrumentedAttribute[int],
+        *conditions: ColumnElement[bool] | InstrumentedAttribute[bool],
+    ) -> Callable[[int | None, int], Batch]:
+        """Candidates on the shard of ``home_id``: ``item`` by ``position``, the highest first."""
+
+        def fetch(cursor: int | None, wanted: int) -> Batch:
+            statement = (
+                select(position, item)
+                .where(*conditions, position < (cursor or MAX_ID))
+                .order_by(position.desc())
+                .limit(wanted)
+            )
+            rows = self._rows(home_id or 0, statement)
+            return Batch([(row[0], row[1]) for row in rows], ended=len(rows) < wanted)
+
+        return fetch
 
     def _admit_people(self, allowed: Callable[[Account], bool]) -> Callable[[list[int]], dict[int, Account]]:
         def admit(ids: list[int]) -> dict[int, Account]:
@@ -226,9 +203,7 @@ class ListingService:
 class _Hydration:
     """One list's photos and accounts, each fetched once however many rounds the page takes."""
 
-    def __init__(
-        self, catalog: Catalog, viewer: Viewer, *, also: Callable[[Account], bool] = lambda _: True
-    ) -> None:
+    def __init__(self, catalog: Catalog, viewer: Viewer, *, also: Callable[[Account], bool] = lambda _: True) -> None:
         self._catalog = catalog
         self._viewer = viewer
         self._also = also

@@ -6,12 +6,12 @@ comments.
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Select, Table, TableClause, and_, cast, column, func, select, true
-from sqlalchemy import table as build_table
+from sqlalchemy import BigInteger, ColumnElement, Select, Table, Text, and_, bindparam, cast, func, select, true
 from sqlalchemy.dialects.postgresql import ARRAY
 
 
@@ -32,13 +32,18 @@ def newest_per_parent(
     order.
     """
     if sqlite:
-        return _sqlite(table, parent, key, bounds, limit=limit, columns=columns, where=where)
-    parents = func.unnest(
-        cast([id_ for id_, _ in bounds], ARRAY(BigInteger)), cast([below for _, below in bounds], ARRAY(BigInteger))
-    ).table_valued("id", "below", name="parents").render_derived()
+        statement = _sqlite(table, parent=parent, key=key, columns=tuple(columns), where=tuple(where.items()))
+        return statement.params(bounds=json.dumps(bounds), most=limit)
+    parents = (
+        func.unnest(
+            cast([id_ for id_, _ in bounds], ARRAY(BigInteger)), cast([below for _, below in bounds], ARRAY(BigInteger))
+        )
+        .table_valued("id", "below", name="parents")
+        .render_derived()
+    )
     newest = (
         select(*(table.c[name] for name in columns))
-        .where(table.c[parent] == parents.c.id, table.c[key] < parents.c.below, *_equal(table, where))
+        .where(table.c[parent] == parents.c.id, table.c[key] < parents.c.below, *_equal(table, where.items()))
         .order_by(table.c[key].desc())
         .limit(limit)
         .lateral("newest")
@@ -46,20 +51,17 @@ def newest_per_parent(
     return select(*newest.c).select_from(parents.join(newest, true()))
 
 
+@functools.cache
 def _sqlite(
-    table: Table,
-    parent: str,
-    key: str,
-    bounds: Sequence[tuple[int, int]],
-    *,
-    limit: int,
-    columns: Sequence[str],
-    where: dict[str, Any],
+    table: Table, *, parent: str, key: str, columns: tuple[str, ...], where: tuple[tuple[str, Any], ...]
 ) -> Select[Any]:
-    # SQLite has no LATERAL, but evaluates an IN over a correlated subquery once per parent and walks the index with it.
-    parents = func.json_each(json.dumps(bounds)).table_valued("value", name="parents")
+    """The statement for SQLite, ``bounds`` and ``most`` left open. Kept: building it takes as long as running it.
+
+    SQLite has no LATERAL, but evaluates an IN over a correlated subquery once per parent and walks the index with it.
+    """
+    parents = func.json_each(bindparam("bounds", type_=Text)).table_valued("value", name="parents")
     id_ = func.json_extract(parents.c.value, "$[0]")
-    inner = _narrow(table, {parent, key, *where}).alias("inner_rows")
+    inner, outer = table.alias("inner_rows"), table.alias("outer_rows")
     keys = (
         select(inner.c[key])
         .where(
@@ -68,18 +70,12 @@ def _sqlite(
             *_equal(inner, where),
         )
         .order_by(inner.c[key].desc())
-        .limit(limit)
+        .limit(bindparam("most", type_=BigInteger))
     )
-    outer = _narrow(table, {parent, key, *where, *columns}).alias("outer_rows")
     return select(*(outer.c[name] for name in columns)).select_from(
         parents.join(outer, and_(outer.c[parent] == id_, outer.c[key].in_(keys), *_equal(outer, where)))
     )
 
 
-def _narrow(table: Table, names: set[str]) -> TableClause:
-    # An alias copies every column there is, and a photo has many: on a page's way that takes longer than SQLite does.
-    return build_table(table.name, *(column(name, table.c[name].type) for name in sorted(names)), schema=table.schema)
-
-
-def _equal(table: Any, where: dict[str, Any]) -> list[ColumnElement[bool]]:
-    return [table.c[name] == value for name, value in where.items()]
+def _equal(table: Any, where: Iterable[tuple[str, Any]]) -> list[ColumnElement[bool]]:
+    return [table.c[name] == value for name, value in where]

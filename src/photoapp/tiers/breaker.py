@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
@@ -12,6 +13,9 @@ WITHIN_S = 10.0
 OPEN_S = 5.0
 PROBE_S = 0.25
 """What the one call may take that finds out whether the engine is back. Kept by the caller, who knows its driver."""
+
+
+_log = logging.getLogger(__name__)
 
 
 class BreakerOpenError(Exception):
@@ -60,6 +64,7 @@ class Breaker:
             if not self._closed:
                 self._closed = True
                 self._errors.clear()
+                _log.warning("breaker.closed", extra={"endpoint": self._name})
             elif self._errors and self._errors[-1] < self._clock() - WITHIN_S:
                 self._errors.clear()
 
@@ -69,5 +74,7 @@ class Breaker:
             now = self._clock()
             self._errors.append(now)
             if not self._closed or (len(self._errors) == ERRORS and self._errors[0] >= now - WITHIN_S):
+                if self._closed:
+                    _log.warning("breaker.opened", extra={"endpoint": self._name})
                 self._closed = False
                 self._next_probe_at = now + OPEN_S

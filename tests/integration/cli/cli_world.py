@@ -20,7 +20,6 @@ def storage_of(server: Server) -> StorageTier:
 def shards_of(server: Server) -> Shards:
     """The installation's shards, as its server has them."""
     settings = {"shards.databases": f"laptop sqlite:///{server.folder}/shards", **server.settings}
-    del settings["shards.create"]
     shards = {key: value for key, value in settings.items() if key.startswith("shards.")}
     return Shards(ShardMap(parse_settings(ShardSettings, "shards", shards)))
 

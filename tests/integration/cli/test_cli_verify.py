@@ -33,7 +33,7 @@ DAY_S = 86_400
 @pytest.fixture
 def populated(installation: Server) -> Server:
     """Some people who follow, like and comment."""
-    installation.photoapp("demo", "--people", "6", "--photos", "6")
+    installation.photoapp("demo", "--people", "5", "--photos", "5")
     return installation
 
 
@@ -118,11 +118,8 @@ def break_objects(shards: Shards, storage: StorageTier, server: Server) -> dict[
     return {"object.rendition": 1, "object.place": 1, "object.picture": 1, "object.orphan": 1}
 
 
-def test_an_installation_that_is_whole_has_no_differences(populated: Server):
-    assert populated.photoapp("verify").stdout == "no differences\n"
-
-
 def test_every_kind_of_damage_is_found_and_repaired(populated: Server, truth: Shards, storage: StorageTier):
+    assert populated.photoapp("verify").stdout == "no differences\n"
     broken = break_rows(truth) | break_objects(truth, storage, populated)
     status, result = report(populated)
     assert status == 1
@@ -139,6 +136,7 @@ def test_every_kind_of_damage_is_found_and_repaired(populated: Server, truth: Sh
             assert storage.get(rendition["key"]).startswith(b"\xff\xd8"), "a rendition is a JPEG"
 
 
+@pytest.mark.parametrize("engine", ["sqlite"])
 def test_words_name_the_damage_and_what_to_do(populated: Server, truth: Shards):
     shard, user = every(truth, User)[0]
     change(truth, shard, update(User).where(User.id == user.id).values(followed_by_count=77))
@@ -186,7 +184,8 @@ def test_repairing_beside_a_running_server_reaches_its_caches(server: Server, ap
     change(shards, shards.of(bob_id), delete(Following).where(*is_edge))
     change(shards, shards.of(alice_id), update(User).where(User.id == alice_id).values(media_count=9))
     storage = storage_of(server)
-    (lost,) = [row[1].renditions[0]["key"] for row in every(shards, Media) if row[1].id == int(media["id"])]
+    media_id = int(media["id"].partition("_")[0])
+    (lost,) = [row[1].renditions[0]["key"] for row in every(shards, Media) if row[1].id == media_id]
     storage.delete(lost)
     alice.put("/users/self", bio="so that the server reads her row again")
     assert alice.get("/users/self")["counts"]["media"] == 9

@@ -53,7 +53,10 @@ def test_after_a_fail_over_lists_are_absent_until_made_good_and_versions_are_new
 
 def test_a_slot_that_moves_through_the_cluster_is_followed_and_its_lists_are_made_good():
     with cluster() as nodes:
-        feed, session = RedisFeed(RedisFeedSettings(cluster_url(nodes))), RedisSession(RedisSessionSettings(cluster_url(nodes)))
+        feed, session = (
+            RedisFeed(RedisFeedSettings(cluster_url(nodes))),
+            RedisSession(RedisSessionSettings(cluster_url(nodes))),
+        )
         build(feed, USER, [1])
         feed.gaps(now=time.time())
         session.put("token:a", "a", ttl_s=900)

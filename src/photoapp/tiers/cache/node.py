@@ -55,7 +55,7 @@ class Node:
         self._connections: weakref.WeakSet[_Connection] = weakref.WeakSet()
 
     def ask(self, call: Callable[[Any, list[str]], T], keys: list[str]) -> T:
-        """What ``call(client, keys)`` answers. Raises ``NodeAwayError``, without waiting while the node counts as dead."""
+        """What ``call(client, keys)`` answers. Raises ``NodeAwayError``: at once while the node counts as dead."""
         dead_until = self._dead_until
         if dead_until is not None:
             now = time.monotonic()

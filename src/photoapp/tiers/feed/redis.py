@@ -126,7 +126,7 @@ class RedisFeed(FeedTier):
         if gap.since is None:
             self._empty(home)
         call = Call(CLOSE, _keys(home), (home.label, gap.token, repr(now)))
-        return bool(self._fleet.ask([(home, call)], repeatable=False)[0] == 1)
+        return bool(self._fleet.ask([(home, call)])[0] == 1)
 
     def _empty(self, home: Home) -> None:
         """Delete every list of a home."""

@@ -43,6 +43,11 @@ class Cluster:
             self.refresh()
         return list({id(owner): owner for owner in self._owners if owner is not None}.values())
 
+    def close(self) -> None:
+        """Close the connections to every node that was ever asked."""
+        for node in list(self._nodes.values()):
+            node.close()
+
     def refresh(self) -> None:
         """Ask node after node for the map, known ones and those of the ini file. Nothing happens if none answers."""
         with self._lock:

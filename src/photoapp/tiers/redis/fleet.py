@@ -10,6 +10,7 @@ from typing import Any
 from redis.crc import key_slot
 from redis.exceptions import AskError, MovedError, ReadOnlyError
 from redis.exceptions import ConnectionError as LinkError
+from redis.exceptions import TimeoutError as LinkTimeout
 
 from photoapp.tiers.breaker import BreakerOpenError
 from photoapp.tiers.redis.cluster import Cluster
@@ -72,10 +73,6 @@ class Fleet:
         assert self._cluster is not None  # noqa: S101 - only a cluster's homes have no server
         return self._cluster.owner_of(home.slot)
 
-    def servers(self) -> list[Server]:
-        """Every primary."""
-        return self._cluster.servers() if self._cluster is not None else self._servers
-
     def ask(self, calls: Sequence[tuple[Home, Call]], *, repeatable: bool = True) -> list[Any]:
         """The answer to each call, in order; instances work at the same time.
 
@@ -116,7 +113,9 @@ class Fleet:
 
     def close(self) -> None:
         """Close every connection. Twice is fine."""
-        for server in self.servers():
+        if self._cluster is not None:
+            self._cluster.close()
+        for server in self._servers:
             server.close()
 
     def _alone(self, home: Home, call: Call, *, repeatable: bool) -> Any:
@@ -163,10 +162,11 @@ class Fleet:
                     return self._cluster.ask_importer(failure, server, call)
                 if isinstance(failure, MovedError):
                     return self._cluster.moved(failure, server).exchange([call], repeatable=repeatable)[0]
-                if isinstance(failure, (LinkError, BreakerOpenError)) and repeatable:
+                if isinstance(failure, (LinkError, LinkTimeout, BreakerOpenError)):
                     self._cluster.refresh()
                     heir = self._cluster.owner_of(home.slot)
-                    if heir is not server:
+                    # A node that was left alone was not asked, so asking another repeats nothing.
+                    if heir is not server and (repeatable or isinstance(failure, BreakerOpenError)):
                         return heir.exchange([call], repeatable=repeatable)[0]
         except DRIVER_ERRORS as error:
             return error

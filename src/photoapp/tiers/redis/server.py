@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 from weakref import WeakSet
 
@@ -31,6 +31,7 @@ class Server:
         self._instance = instance
         self._locate = locate
         self._here = threading.local()
+        self._lock = threading.Lock()
         self._links: WeakSet[Link] = WeakSet()
 
     def exchange(self, calls: Sequence[Call], *, repeatable: bool = True) -> list[Any]:
@@ -40,8 +41,13 @@ class Server:
     def send(self, calls: Sequence[Call]) -> Link:
         """Send the calls; ``receive`` must follow, with the link that is returned."""
         link = self._link()
-        with suppress(LinkError):  # it is closed then, which ``receive`` finds, and decides
+        try:
             link.send([call.command(link.run_id) for call in calls])
+        except LinkError:
+            pass  # it is closed now, which ``receive`` finds, and decides
+        except LinkTimeout:
+            self.breaker.failed()
+            raise
         return link
 
     def receive(self, link: Link, calls: Sequence[Call], *, repeatable: bool = True) -> list[Any]:
@@ -96,7 +102,9 @@ class Server:
 
     def close(self) -> None:
         """Close the connections of all threads. A call that comes later opens one again."""
-        for link in list(self._links):
+        with self._lock:
+            links = list(self._links)
+        for link in links:
             link.close()
 
     def _link(self) -> Link:
@@ -115,7 +123,8 @@ class Server:
                 db=self._instance.db,
             )
         self._here.link = link
-        self._links.add(link)
+        with self._lock:
+            self._links.add(link)
         return link
 
     @contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
-import io
 import itertools
 import os
 import re
@@ -35,8 +34,10 @@ T = TypeVar("T")
 PRESIGNED, CDN = "presigned", "cdn"
 _ADDRESS = re.compile(r"https?://[^/?#\s]+(?:/[A-Za-z0-9_./-]*)?")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-_PASSING = {"SlowDown", "TooManyRequests", "RequestTimeout", "BadDigest"}
-"""Refusals below 500 after which the same call may succeed. A bad digest is bytes that were damaged on their way."""
+_DAMAGED = {"BadDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"}
+"""What an S3 says of bytes that are not those that were sent."""
+_PASSING = {"SlowDown", "TooManyRequests", "RequestTimeout", *_DAMAGED}
+"""Refusals below 500 after which the same call may succeed."""
 _PAUSE_S = 0.2
 
 
@@ -116,7 +117,7 @@ class S3Storage(StorageTier):
         self._prefix = f"{settings.prefix}/" if settings.prefix else ""
         self._address = f"{settings.address}/{self._prefix}"
         self._public_url = f"{settings.public_url.rstrip('/')}/" if settings.public_url else self._address
-        self._presigner = SigV4(settings.access_key, settings.secret_key, settings.region)
+        self._presigner = SigV4(self._address, settings.access_key, settings.secret_key, settings.region)
         self._signing_key = settings.signing_key.encode()
         self._breaker = Breaker("s3")
         self._lock = threading.Lock()
@@ -127,9 +128,8 @@ class S3Storage(StorageTier):
 
     def _put(self, key: str, data: bytes, content_type: str) -> None:
         digest = base64.b64encode(hashlib.sha256(data).digest()).decode()
-        # A file, since bytes would be sent in one call that the connection's timeout ends, however large they are.
-        where = self._where(key) | {"ContentType": content_type, "ChecksumSHA256": digest}
-        answer = self._ask(key, lambda client: client.put_object(Body=io.BytesIO(data), **where))
+        where = self._where(key) | {"Body": data, "ContentType": content_type, "ChecksumSHA256": digest}
+        answer = self._ask(key, lambda client: client.put_object(**where))
         # An S3 that does not repeat the digest has not looked at it.
         if answer.get("ChecksumSHA256") != digest and self._get(key, 0, None) != data:
             raise TierUnavailable(self.kind, "put: the S3 stored other bytes than it was sent")
@@ -188,7 +188,7 @@ class S3Storage(StorageTier):
             return (self._public_url if key.startswith(f"{PUBLIC}/") else self._address) + key
         if self.settings.signed_url == CDN:
             return signed(self._public_url + key, self._signing_key, key, expires_at)
-        return self._presigner.url(self._address + key, expires_at)
+        return self._presigner.url(key, expires_at)
 
     def _presign_upload(self, key: str, max_bytes: int, content_type: str, expires_at: int) -> PresignedUpload:
         # By POST: a PUT whose client hangs up can be stored short, and no header of a PUT bounds its length.

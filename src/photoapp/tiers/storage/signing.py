@@ -10,6 +10,7 @@ import base64
 import hashlib
 import hmac
 import time
+from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
 
 MIN_KEY_CHARACTERS = 16
@@ -42,37 +43,47 @@ def refuse_weak(signing_key: str) -> None:
 class SigV4:
     """Signs GETs as S3 asks (AWS, "Authenticating Requests: Using Query Parameters").
 
-    By hand, since a page of photos has a hundred URLs: boto3 takes 30 times as long, and signs for the moment of the
-    call, so that no two of its URLs are equal.
+    By hand, since a page of photos has a hundred URLs: boto3 takes thirty times as long, and signs for the moment of
+    the call, so that no two of its URLs are equal.
     """
 
-    def __init__(self, access_key: str, secret_key: str, region: str) -> None:
+    def __init__(self, address: str, access_key: str, secret_key: str, region: str) -> None:
+        """``address`` stands before every key, as clients will ask it, with nothing in its path that needs escaping."""
+        where = urlsplit(address)
+        self._address, self._path, self._host = address, where.path, where.netloc
         self._access_key, self._secret_key, self._region = access_key, secret_key, region
-        self._day_and_key = ("", b"")
+        self._latest = _Signer(0, "", "", b"")
 
-    def url(self, address: str, expires_at: int) -> str:
-        """The address with a signature that holds in the week before ``expires_at`` (a week is the most S3 allows).
+    def url(self, key: str, expires_at: int) -> str:
+        """The object's URL; it holds in the week before ``expires_at`` (Unix seconds; a week is the most S3 allows)."""
+        signer = self._latest
+        if signer.expires_at != expires_at:
+            signer = self._latest = self._signer(expires_at)
+        request = f"GET\n{self._path}{key}\n{signer.query}\nhost:{self._host}\n\nhost\nUNSIGNED-PAYLOAD"
+        to_sign = f"{signer.head}{hashlib.sha256(request.encode()).hexdigest()}"
+        signature = hmac.digest(signer.key, to_sign.encode(), "sha256").hex()
+        return f"{self._address}{key}?{signer.query}&X-Amz-Signature={signature}"
 
-        The address must be the very one that the client will ask, with nothing in its path that needs escaping.
-        """
+    def _signer(self, expires_at: int) -> _Signer:
         # Signed at a moment that follows from the expiry alone, or equal arguments would give other URLs each second.
         moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(expires_at - _WEEK_S))
-        scope = f"{moment[:8]}/{self._region}/s3/aws4_request"
+        day = moment[:8]
+        scope = f"{day}/{self._region}/s3/aws4_request"
         query = (
             f"X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={quote(f'{self._access_key}/{scope}', safe='')}"
             f"&X-Amz-Date={moment}&X-Amz-Expires={_WEEK_S}&X-Amz-SignedHeaders=host"
         )
-        where = urlsplit(address)
-        request = f"GET\n{where.path}\n{query}\nhost:{where.netloc}\n\nhost\nUNSIGNED-PAYLOAD"
-        to_sign = f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
-        signature = hmac.digest(self._key_of(moment[:8]), to_sign.encode(), "sha256").hex()
-        return f"{address}?{query}&X-Amz-Signature={signature}"
+        key = f"AWS4{self._secret_key}".encode()
+        for part in (day, self._region, "s3", "aws4_request"):
+            key = hmac.digest(key, part.encode(), "sha256")
+        return _Signer(expires_at, query, f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n", key)
 
-    def _key_of(self, day: str) -> bytes:
-        known, key = self._day_and_key  # one tuple, so that threads never pair a day with another day's key
-        if known != day:
-            key = f"AWS4{self._secret_key}".encode()
-            for part in (day, self._region, "s3", "aws4_request"):
-                key = hmac.digest(key, part.encode(), "sha256")
-            self._day_and_key = (day, key)
-        return key
+
+@dataclass(frozen=True, slots=True)
+class _Signer:
+    """What all URLs of one expiry share; those of a page do."""
+
+    expires_at: int
+    query: str
+    head: str
+    key: bytes = field(repr=False)

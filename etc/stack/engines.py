@@ -1,0 +1,217 @@
+"""What the stack consists of, in the order in which it starts."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import config
+from service import Processes, Service, StackError
+
+ROOT = Path(__file__).resolve().parents[2]
+ETC = ROOT / "etc"
+INI = ETC / "production.ini"
+QUEUES = ("fast", "outside", "slow")
+DATABASES = ("one", "two")
+
+
+class Stack:
+    """The processes under one folder. Ports and secrets are chosen at the first start and kept."""
+
+    def __init__(self, var: Path, *, port: int, workers: int, processes: int) -> None:
+        self.var = var
+        self.folder = var / "stack"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.workers = workers
+        self.running = Processes(self.folder)
+        self.chosen = config.choose(self.folder / "chosen.json", port=port, processes=processes)
+        self.ports: dict[str, int] = self.chosen["ports"]
+        self.environ = config.environ(self.chosen, INI)
+
+    def start(self) -> None:
+        """Everything that does not run. Raises ``StackError``."""
+        config.write_env(self.folder / "env", self.environ)
+        for name in DATABASES:
+            self._begin(self.postgresql(name))
+            self._make_database(name)
+        self._begin(self.pgbouncer())
+        for name in ("feeds", "sessions", "queue"):
+            self._begin(self.redis(name))
+        for number in (1, 2):
+            self._begin(self.memcached(number))
+        if self._begin(self.s3()):
+            self._make_bucket()
+        self.photoapp("init")
+        for queue in QUEUES:
+            self._begin(self.worker_pool(queue))
+        self._begin(self.server())
+        self.photoapp("demo", "--minimal", "--output", str(self.var / "stack.json"))
+        self._check()
+        self.print_status()
+
+    def stop(self) -> None:
+        """Everything that runs, in the opposite order."""
+        for name in reversed(self.running.names()):
+            how = signal.SIGINT if name.startswith("postgresql") else signal.SIGTERM
+            # versitygw, asked kindly, waits 10 s for connections that clients keep open.
+            how = signal.SIGKILL if name == "s3" else how
+            said = "stopped" if self.running.stop(name, how) else "was not running"
+            print(f"{name:16} {said}", flush=True)
+
+    def print_status(self) -> None:
+        """What runs where."""
+        for service in self.services():
+            pid = self.running.pid_of(service.name)
+            where = f"127.0.0.1:{service.port}" if service.port else ""
+            print(f"{service.name:16} {where:16} {f'pid {pid}' if pid else 'NOT RUNNING':12} {service.what}")
+        print(f"\nserver       {self.environ['PHOTOAPP_WEB_URL']}")
+        print(f"client, user {self.var / 'stack.json'}")
+        print(f"logs         {self.folder / 'log'}")
+        print(f"commands     set -a; . {self.folder / 'env'}; set +a; photoapp -c {INI} check")
+
+    def services(self) -> list[Service]:
+        """All of them."""
+        return [
+            *map(self.postgresql, DATABASES), self.pgbouncer(), *map(self.redis, ("feeds", "sessions", "queue")),
+            *map(self.memcached, (1, 2)), self.s3(), *map(self.worker_pool, QUEUES), self.server(),
+        ]  # fmt: skip
+
+    def photoapp(self, *arguments: str) -> None:
+        """A command of ours, on the production ini file."""
+        print(f"photoapp {' '.join(arguments)}", flush=True)
+        done = subprocess.run(
+            [sys.executable, "-m", "photoapp.cli", "-c", str(INI), *arguments],
+            env={**os.environ, **self.environ}, cwd=ROOT, check=False, capture_output=True, text=True,
+        )  # fmt: skip
+        if done.returncode:
+            raise StackError(f"photoapp {arguments[0]} failed\n{done.stdout}{done.stderr}".rstrip())
+
+    def postgresql(self, name: str) -> Service:
+        folder, port = self.folder / f"postgresql-{name}", self.ports[f"postgresql-{name}"]
+        options = [f"port={port}", "listen_addresses=127.0.0.1", "unix_socket_directories="]
+        return Service(
+            f"postgresql-{name}", f"PostgreSQL 18 with the database photoapp_{name}",
+            [config.postgresql_program("postgres"), "-D", folder / "data", *(part for each in options for part in ("-c", each))],
+            port=port, unprivileged=True, ready=lambda: self._psql(name, "-c", "SELECT 1", check=False), stop_signal=signal.SIGINT,
+        )  # fmt: skip
+
+    def pgbouncer(self) -> Service:
+        folder, port = self.folder / "pgbouncer", self.ports["pgbouncer"]
+        return Service(
+            "pgbouncer", "pgbouncer, transaction pooling", [config.program("pgbouncer"), folder / "pgbouncer.ini"],
+            port=port, unprivileged=True,
+        )  # fmt: skip
+
+    def redis(self, name: str) -> Service:
+        folder, port = self.folder / f"redis-{name}", self.ports[f"redis-{name}"]
+        arguments = ["--port", str(port), "--dir", str(folder), "--requirepass", self.chosen["redis_password"]]
+        return Service(
+            f"redis-{name}", f"Redis role (Valkey 9), {name}",
+            [config.valkey_program(), ETC / "redis" / f"{name}.conf", *arguments], port=port,
+        )  # fmt: skip
+
+    def memcached(self, number: int) -> Service:
+        port = self.ports[f"memcached-{number}"]
+        arguments = config.memcached_arguments(ETC / "memcached/memcached.conf", port)
+        as_user = ["-u", "nobody"] if os.geteuid() == 0 else []
+        return Service(f"memcached-{number}", "memcached", [config.program("memcached"), *arguments, *as_user], port=port)
+
+    def s3(self) -> Service:
+        folder, port = self.folder / "s3", self.ports["s3"]
+        command = [config.versitygw_program(), "--port", f"127.0.0.1:{port}", "--region", "us-east-1", "--quiet"]
+        command += ["--iam-dir", folder / "iam", "--health", "/healthz"]
+        command += ["posix", "--versioning-dir", folder / "versions", folder / "objects"]
+        keys = {"ROOT_ACCESS_KEY_ID": "root", "ROOT_SECRET_ACCESS_KEY": self.chosen["s3_root_secret"]}
+        health = f"http://127.0.0.1:{port}/healthz"
+        return Service(
+            "s3", "versitygw, an S3", command, port=port, environ={**keys, "GOMEMLIMIT": "150MiB"}, ready=lambda: _answers(health)
+        )
+
+    def worker_pool(self, queue: str) -> Service:
+        classes = ["-w", "photoapp.jobs.rq_worker.Worker", "-j", "photoapp.jobs.rq_worker.Job", "-S", "json"]
+        command = [sys.executable, "-m", "rq.cli", "worker-pool", queue, "-n", str(self.workers), *classes]
+        return Service(f"workers-{queue}", f"rq worker-pool {queue}, {self.workers} workers", command, environ=self.environ)
+
+    def server(self) -> Service:
+        port = self.ports["server"]
+        command = [sys.executable, "-m", "gunicorn", "--paste", INI, "-c", ETC / "gunicorn/gunicorn.conf.py"]
+        processes = self.environ["PHOTOAPP_SERVER_PROCESSES"]
+        return Service(
+            "server", f"gunicorn, {processes} processes with 8 threads each", [*command, "--bind", f"127.0.0.1:{port}"],
+            port=port, environ=self.environ, ready=lambda: _answers(f"http://127.0.0.1:{port}/readyz"),
+        )  # fmt: skip
+
+    def _begin(self, service: Service) -> bool:
+        if self.running.pid_of(service.name) is None:
+            self._prepare(service.name)
+        begun = self.running.start(service)
+        print(f"{service.name:16} {'started' if begun else 'runs'}", flush=True)
+        return begun
+
+    def _prepare(self, name: str) -> None:
+        folder = self.folder / name
+        if name.startswith("postgresql"):
+            config.init_postgresql(folder, ETC / "postgresql/photoapp.conf", self.chosen["postgres_password"])
+        elif name == "pgbouncer":
+            config.write_pgbouncer(folder, ETC / "pgbouncer/pgbouncer.ini", self.chosen)
+        elif name.startswith("redis"):
+            folder.mkdir(exist_ok=True)
+        elif name == "s3":
+            for each in ("iam", "versions", "objects"):
+                (folder / each).mkdir(parents=True, exist_ok=True)
+
+    def _check(self) -> None:
+        # Feeds whose Redis was started anew are made good by the first sweep of the workers.
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                return self.photoapp("check")
+            except StackError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(1)
+
+    def _psql(self, name: str, *arguments: str, check: bool = True) -> bool:
+        command = [config.postgresql_program("psql"), "-h", "127.0.0.1", "-p", str(self.ports[f"postgresql-{name}"])]
+        command += ["-U", "postgres", "-q", "-X", *arguments, "postgres"]
+        password = {"PGPASSWORD": self.chosen["postgres_password"], "PGCONNECT_TIMEOUT": "2"}
+        done = subprocess.run(command, env={**os.environ, **password}, capture_output=True, text=True, check=False)
+        if check and done.returncode:
+            raise StackError(f"postgresql-{name}: {done.stderr.strip().splitlines()[0]}")
+        return done.returncode == 0
+
+    def _make_database(self, name: str) -> None:
+        variables = {"database": f"photoapp_{name}", "password": self.environ["PHOTOAPP_SHARDS_PASSWORD"]}
+        sets = [part for key, value in variables.items() for part in ("-v", f"{key}={value}")]
+        self._psql(name, *sets, "-f", str(ETC / "postgresql/databases.sql"))
+
+    def _make_bucket(self) -> None:
+        user = self.environ["PHOTOAPP_TIER_STORAGE_ACCESS_KEY"]
+        secret = self.environ["PHOTOAPP_TIER_STORAGE_SECRET_KEY"]
+        made = self.folder / "s3" / "objects" / "photos"
+        if made.is_dir():
+            return
+        for arguments in (
+            ("create-user", "--access", user, "--secret", secret, "--role", "user"),
+            ("create-bucket", "--owner", user, "--bucket", made.name),
+        ):
+            admin = {
+                "ADMIN_ACCESS_KEY_ID": "root",
+                "ADMIN_SECRET_ACCESS_KEY": self.chosen["s3_root_secret"],
+                "ADMIN_ENDPOINT_URL": f"http://127.0.0.1:{self.ports['s3']}",
+            }
+            command = [str(config.versitygw_program()), "admin", *arguments]
+            done = subprocess.run(command, env={**os.environ, **admin}, capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise StackError(f"s3: {(done.stderr or done.stdout).strip()}")
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return answer.status == 200
+    except OSError:
+        return False
