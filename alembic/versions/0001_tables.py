@@ -128,6 +128,13 @@ def accounts() -> None:
         number("holder_id"),
         when("held_until", null=True),
     )
+    op.create_index(
+        "ix_user_account_merging",
+        "user_account",
+        ["id"],
+        sqlite_where=sa.text("merges"),
+        postgresql_where=sa.text("merges"),
+    )
     op.create_index("ix_name_claim_held_until", "name_claim", ["held_until"])
     op.create_index("ix_name_claim_kind_name", "name_claim", ["kind", "name"], unique=True)
     table("claim_fence", number("claim_id"), flag("named"), key=("claim_id",))

@@ -26,8 +26,8 @@ bind = "127.0.0.1:6543"  # nginx stands before it
 workers = _processes()
 worker_class = "gthread"
 threads = 8
-# Just above the threads: a process that may hold more would take idle keep-alive connections, and with them the clients,
-# away from one that has free threads.
+# Just above the threads: a process that may hold more takes idle keep-alive connections, and with them the clients, away
+# from one that has free threads.
 worker_connections = threads + 2
 backlog = 256  # more than this wait nowhere: they are refused, and nginx says so
 keepalive = 5
@@ -50,7 +50,7 @@ _OWN_FOLDER = "PROMETHEUS_MULTIPROC_DIR" not in os.environ
 if _OWN_FOLDER:
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="photoapp-metrics-")
 
-from prometheus_client import multiprocess  # noqa: E402 - it reads the variable when it is imported
+from prometheus_client import multiprocess  # which reads the variable now
 
 
 def on_starting(server):

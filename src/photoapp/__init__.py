@@ -12,7 +12,6 @@ from photoapp.errors import ConfigurationError
 from photoapp.jobs import start_workers
 from photoapp.settings import refuse_unknown_groups
 
-
 GROUPS = (
     "accounts", "api", "feed", "imaging", "ops", "passwords", "server", "shards", "tier", "web",
     "pyramid", "tm",

@@ -47,8 +47,6 @@ class Viewer:
     follows: frozenset[int] = frozenset()
     blocks: frozenset[int] = frozenset()
     blocked_by: frozenset[int] = frozenset()
-    merged: frozenset[int] = frozenset()
-    """Those of ``follows`` whose photos are not all pushed to their followers' feeds."""
 
     def cut_off_from(self, account_id: int) -> bool:
         """Whether one of the two blocks the other."""

@@ -1,10 +1,12 @@
 """A real memcached: own port, started and stopped by pid. ``make services`` installs it."""
 
 import os
+import pwd
 import shutil
 import signal
 import socket
 import subprocess
+from typing import Any
 
 from photoapp.tiers.cache.memcached import MemcachedCacheSettings
 from support.server import free_port
@@ -31,11 +33,13 @@ class Memcached:
     def start(self) -> None:
         """Start it empty, on the same port as before, and wait until it answers."""
         command = [self._program, "-l", "127.0.0.1", "-p", str(self.port), "-U", "0", "-m", "64"]
+        if setpriv := shutil.which("setpriv"):  # on Linux: a test run that is killed takes its server along
+            command = [setpriv, "--pdeathsig", "KILL", *command]
+        identity: dict[str, Any] = {"cwd": "/"}
         if os.geteuid() == 0:  # memcached refuses root
-            command += ["-u", "nobody"]
-        elif setpriv := shutil.which("setpriv"):  # a test run that is killed takes its server along
-            command = [setpriv, "--pdeathsig", "KILL", *command]  # as root in vain: a change of user forgets it
-        self._process = subprocess.Popen(command)
+            nobody = pwd.getpwnam("nobody")
+            identity |= {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+        self._process = subprocess.Popen(command, **identity)
         wait_until(self._answers, within_s=30, what="memcached")
 
     def stop(self) -> None:

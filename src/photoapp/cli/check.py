@@ -55,7 +55,7 @@ class _RollBackError(Exception):
 @json_option
 @pass_installation
 def check(installation: Installation, *, as_json: bool) -> None:
-    """Try every part of the installation, and say in words what is wrong.
+    """Try every part, and say in words what is wrong.
 
     Puts, gets and deletes through every tier, draws an id and writes a row on every shard (and takes it back),
     decodes a picture. Needs no running server, disturbs none, and makes nothing: an empty installation is told

@@ -21,7 +21,10 @@ REBUILD_WAIT_S = 3600.0
 
 @click.group()
 def feed() -> None:
-    """Home feeds: lists of photo ids that can be made again from the shards at any time."""
+    """Home feeds, and making them anew.
+
+    They are lists of photo ids that can be made from the shards at any time.
+    """
 
 
 @feed.command()

@@ -21,9 +21,9 @@ from photoapp.tiers.storage import StorageTier
 @json_option
 @pass_installation
 def init(installation: Installation, *, as_json: bool) -> None:
-    """Make the installation: folders, every shard's tables, and who each shard is.
+    """Make a new installation, or bring an old one up to date.
 
-    Safe to repeat: what is there stays, and tables of an older release are brought up to date. The databases
+    Folders, every shard's tables, and who each shard is. Safe to repeat: what is there stays, and tables of an older release are brought up to date. The databases
     themselves must exist and be reachable; on a laptop they are files and are made, too.
     """
     settings = installation.settings

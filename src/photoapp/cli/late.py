@@ -84,6 +84,8 @@ class Late:
         deadline = time.monotonic() + timeout_s
         stuck: list[Stuck] = []
         total = len(self._pending)
+        if not total:
+            return stuck
         with progress(total, label) as bar:
             self._look(stuck, one_try=one_try)
             if self._pending and not self._works:

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import IntEnum
 from typing import Any
 
-from sqlalchemy import Index
+from sqlalchemy import Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from photoapp.models.base import Base, Small
@@ -25,6 +25,9 @@ class User(Base):
     """An account. Its id says when it was made and where it lives."""
 
     __tablename__ = "user_account"
+    __table_args__ = (
+        Index("ix_user_account_merging", "id", sqlite_where=text("merges"), postgresql_where=text("merges")),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     username: Mapped[str]

@@ -110,17 +110,13 @@ class AccountService:
         """What a login changes on the account: a deleted one comes back, an outdated hash is renewed. Raises
         ``GrantInvalid``.
         """
-        row = writer.execute(
-            select(User.state, User.password_hash).where(User.id == user_id).with_for_update()
-        ).one()
+        row = writer.execute(select(User.state, User.password_hash).where(User.id == user_id).with_for_update()).one()
         if row.state == AccountState.DELETED:
             self._set_state(writer, user_id, AccountState.ACTIVE, deleted_at=None)
         elif row.state != AccountState.ACTIVE:
             raise GrantInvalid("The username or password is wrong.")
         if self._passwords.outdated(row.password_hash):
-            writer.execute(
-                update(User).where(User.id == user_id).values(password_hash=self._passwords.hash(password))
-            )
+            writer.execute(update(User).where(User.id == user_id).values(password_hash=self._passwords.hash(password)))
 
     def edit(self, writer: Writer, user_id: int, changes: Mapping[str, Any]) -> None:
         """Change the profile: any of username, full_name, bio, website, is_private, email. One transaction, all or
@@ -165,8 +161,7 @@ class AccountService:
         self._names.hold(USERNAME, username, claim_id=claim_id, until=until)
 
     def change_password(self, user_id: int, *, old_password: str, new_password: str) -> str:
-        """Check the old one and hash the new one; the answer goes to ``store_password``. Raises ``InvalidParameter``.
-        """
+        """Check the old one, hash the new one; the answer is for ``store_password``. Raises ``InvalidParameter``."""
         row = self._row(user_id)
         if not self._passwords.verify(row.password_hash if row else None, old_password) or row is None:
             raise InvalidParameter("old_password", "is wrong")
@@ -203,9 +198,7 @@ class AccountService:
         due = now + timedelta(seconds=self._settings.undo_s)
         # The purge names the deletion that it belongs to: one that was undone, or followed by another, is none of its
         # business.
-        writer.post(
-            "account.purge", {"user_id": user_id, "deleted_at": now.isoformat()}, queue="slow", due_at=due
-        )
+        writer.post("account.purge", {"user_id": user_id, "deleted_at": now.isoformat()}, queue="slow", due_at=due)
 
     def suspend(self, writer: Writer, user_id: int, *, suspended: bool) -> None:
         """Hide an account from everybody, or show it again. Raises ``NotAllowed`` for a deleted one."""

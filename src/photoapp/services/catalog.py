@@ -142,9 +142,7 @@ class Catalog:
             result |= liked
         return result
 
-    def _through(
-        self, values: VersionedCache[T], ids: list[int], kind: str, versions: Versions | None
-    ) -> dict[int, T]:
+    def _through(self, values: VersionedCache[T], ids: list[int], kind: str, versions: Versions | None) -> dict[int, T]:
         known: dict[int, int] = getattr(versions, kind) if versions is not None else {}
         asked = [id_ for id_ in ids if id_ not in known]
         if asked:
@@ -189,8 +187,6 @@ class Catalog:
                         "blocks": list(connection.execute(blocks).scalars()),
                         "blocked_by": list(connection.execute(blocked_by).scalars()),
                     }
-        for facts in result.values():
-            facts["merged"] = [row.id for row in self._gather_ids(facts["follows"], _merging_rows)]
         return result
 
     def _load_photos(self, ids: list[int]) -> dict[int, Any]:
@@ -218,9 +214,7 @@ class Catalog:
             raw["people"].sort()
         return rows
 
-    def _newest(
-        self, model: Any, key: str, ids: Iterable[int], columns: list[str], where: dict[str, Any]
-    ) -> list[Any]:
+    def _newest(self, model: Any, key: str, ids: Iterable[int], columns: list[str], where: dict[str, Any]) -> list[Any]:
         groups = self._shards.by_shard(ids)
         return self._shards.gather(
             groups,
@@ -239,9 +233,7 @@ class Catalog:
     def _load_liked(self, viewer_id: int, photo_ids: Sequence[int]) -> set[int]:
         def liked(tables: Tables, members: list[int]) -> Select[Any]:
             like = tables(Like).c
-            return select(like.media_id).where(
-                like.media_id.in_(members), like.user_id == viewer_id, like.active
-            )
+            return select(like.media_id).where(like.media_id.in_(members), like.user_id == viewer_id, like.active)
 
         return {row.media_id for row in self._gather_ids(photo_ids, liked)}
 
@@ -269,9 +261,7 @@ def _json_object(row: Row[Any]) -> dict[str, Any]:
 
 
 def _viewer(raw: dict[str, Any]) -> Viewer:
-    return Viewer(
-        raw["id"], frozenset(raw["follows"]), frozenset(raw["blocks"]), frozenset(raw["blocked_by"]), frozenset(raw["merged"])
-    )
+    return Viewer(raw["id"], frozenset(raw["follows"]), frozenset(raw["blocks"]), frozenset(raw["blocked_by"]))
 
 
 def _photo(raw: dict[str, Any]) -> Photo:
@@ -289,11 +279,6 @@ def _photo_rows(tables: Tables, members: list[int]) -> Select[Any]:
     ).where(media.id.in_(members))  # fmt: skip
 
 
-def _merging_rows(tables: Tables, members: list[int]) -> Select[Any]:
-    user = tables(User).c
-    return select(user.id).where(user.id.in_(members), user.merges)
-
-
 def _tag_rows(tables: Tables, members: list[int]) -> Select[Any]:
     tag = tables(MediaTag).c
     return select(tag.media_id, tag.tag).where(tag.media_id.in_(members))
@@ -307,6 +292,4 @@ def _people_rows(tables: Tables, members: list[int]) -> Select[Any]:
 def includeme(config: Configurator) -> None:
     """``registry.catalog``."""
     registry = config.registry
-    registry.catalog = Catalog(
-        shards=registry.shards, session=registry.tiers.session, cache=registry.tiers.cache
-    )
+    registry.catalog = Catalog(shards=registry.shards, session=registry.tiers.session, cache=registry.tiers.cache)

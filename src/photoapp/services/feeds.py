@@ -12,6 +12,7 @@ from sqlalchemy import Select
 from photoapp.errors import TierUnavailable
 from photoapp.models import Delivery, Media, MediaState
 from photoapp.services.catalog import Catalog
+from photoapp.services.merging import MergingAccounts
 from photoapp.services.paging import Batch
 from photoapp.settings import settings_of
 from photoapp.sharding.ids import MAX_ID
@@ -39,8 +40,11 @@ class FeedSettings:
 class FeedService:
     """Pages of media ids for a home feed. Ids only: what may be seen is decided where they are shown."""
 
-    def __init__(self, *, shards: Shards, feed: FeedTier, catalog: Catalog, settings: FeedSettings) -> None:
+    def __init__(
+        self, *, shards: Shards, feed: FeedTier, catalog: Catalog, merging: MergingAccounts, settings: FeedSettings
+    ) -> None:
         self._shards = shards
+        self._merging = merging
         self._feed = feed
         self._catalog = catalog
         self._settings = settings
@@ -59,7 +63,8 @@ class FeedService:
                     return self._from_shards(viewer, below, above, count), False
         except TierUnavailable:
             return self._degraded(viewer, below, above, count), True
-        rows = self._with_merged(viewer, page, below, above, count) if viewer.merged else page.ids
+        merged = self._merging.among(viewer.follows)
+        rows = self._with_merged(merged, page, below, above, count) if merged else page.ids
         if len(rows) >= count or page.complete:
             ended = page.complete and not page.more and len(rows) < count
             return Batch([(id_, id_) for id_ in rows], ended=ended), False
@@ -84,13 +89,12 @@ class FeedService:
         return ids
 
     def _with_merged(
-        self, viewer: Viewer, page: FeedPage, below: int | None, above: int | None, count: int
+        self, authors: frozenset[int], page: FeedPage, below: int | None, above: int | None, count: int
     ) -> list[int]:
         """The page's ids and those that nobody pushed, together, down to where the list's own stretch is known."""
-        merged = newest_media(
-            self._shards, viewer.merged, below=below, above=above, count=count, delivery=Delivery.MERGE
-        )
-        floor = 0 if page.complete and not page.more else (page.ids[-1] if page.more else page.floor)
+        merged = newest_media(self._shards, authors, below=below, above=above, count=count, delivery=Delivery.MERGE)
+        end = 0 if page.complete else page.floor
+        floor = page.ids[-1] if page.more else end
         together = {*page.ids, *(id_ for id_ in merged if id_ >= floor)}
         return sorted(together, reverse=True)[:count]
 
@@ -178,5 +182,6 @@ def includeme(config: Configurator) -> None:
         shards=registry.shards,
         feed=registry.tiers.feed,
         catalog=registry.catalog,
+        merging=MergingAccounts(shards=registry.shards, session=registry.tiers.session),
         settings=registry.feed_settings,
     )

@@ -60,9 +60,7 @@ class IdempotencyService:
                 return Attempt(scope, shard, token, done=True, result_id=row.result_id)
             if row.leased_until > now:
                 wait_s = int((row.leased_until - now).total_seconds()) + 1
-                raise Conflict(
-                    "a request with this Idempotency-Key is under way", retry_after_s=min(wait_s, 5)
-                )
+                raise Conflict("a request with this Idempotency-Key is under way", retry_after_s=min(wait_s, 5))
             writer.execute(
                 update(IdempotencyKey)
                 .where(IdempotencyKey.scope == scope)

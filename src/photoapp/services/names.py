@@ -56,9 +56,7 @@ class NameService:
         """Fence the claims that the user row written here names. Raises ``Conflict`` if one was given up meanwhile."""
         for claim_id in claim_ids:
             if not writer.insert_once(ClaimFence, {"claim_id": claim_id, "named": True}):
-                named = writer.execute(
-                    select(ClaimFence.named).where(ClaimFence.claim_id == claim_id)
-                ).scalar_one()
+                named = writer.execute(select(ClaimFence.named).where(ClaimFence.claim_id == claim_id)).scalar_one()
                 if not named:
                     raise Conflict("the name was held for too long; try again")
 

@@ -95,6 +95,4 @@ def _common_passwords() -> frozenset[str]:
 
 def includeme(config: Configurator) -> None:
     """``registry.passwords``."""
-    config.registry.passwords = PasswordService(
-        settings_of(config, PasswordSettings, "passwords")
-    )
+    config.registry.passwords = PasswordService(settings_of(config, PasswordSettings, "passwords"))

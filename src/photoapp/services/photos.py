@@ -17,6 +17,7 @@ from photoapp.models import AccountState, Delivery, Media, MediaState, MediaTag,
 from photoapp.services.captions import hashtags, mentions
 from photoapp.services.catalog import account_version, media_version
 from photoapp.services.feeds import FeedSettings
+from photoapp.services.merging import MERGING_VERSION
 from photoapp.sharding.writer import Writer
 from photoapp.tiers.storage import ORIGINAL, PRIVATE, PUBLIC, StorageTier
 
@@ -89,7 +90,7 @@ class PhotoService:
         return key
 
     def publish(self, writer: Writer, *, owner_id: int, stored: StoredImage, details: Details) -> int:
-        """Write the photo's row and what must follow. The answer is its id. Raises ``NotFound`` if the account is gone."""
+        """Write the photo's row and what must follow; the answer is its id. Raises ``NotFound`` without an owner."""
         owner = writer.execute(
             select(User.is_private, User.state, User.followed_by_count, User.merges)
             .where(User.id == owner_id)
@@ -136,8 +137,10 @@ class PhotoService:
             # The account changed sides while the bytes were stored: the objects stand under the wrong prefix (DESIGN
             # 6).
             writer.post("media.rekey", {"media_id": media_id}, queue="slow")
-        first_merged = not pushed and not owner.merges
-        writer.post("feed.fan_out", {"media_id": media_id, "owner_id": owner_id, "first_merged": first_merged})
+        writer.post("feed.fan_out", {"media_id": media_id, "owner_id": owner_id})
+        if not pushed and not owner.merges:
+            writer.moves(MERGING_VERSION)
+            writer.post("versions.move", {"names": [MERGING_VERSION]})
         writer.effects.feed_pushes.append((owner_id, media_id))
         writer.moves(account_version(owner_id))
         return media_id
@@ -187,7 +190,7 @@ def prefix_for(*, is_private: bool) -> str:
 
 
 def note_words(writer: Writer, media_id: int, *, source_id: int, text: str) -> None:
-    """Store the hashtags and mentions of a caption or a comment. A tag the photo has already keeps its first tagging."""
+    """Store the hashtags and mentions of a caption or a comment. A tag that is there keeps its first tagging."""
     for tag in hashtags(text):
         writer.insert_once(
             MediaTag, {"media_id": media_id, "tag": tag, "tagging_id": writer.next_id(), "source_id": source_id}

@@ -30,17 +30,13 @@ class ReactionService:
         """
         writer.lock(media_id, user_id)
         self._require_live(writer, media_id)
-        held = writer.execute(
-            select(Like.active).where(Like.media_id == media_id, Like.user_id == user_id)
-        ).scalar()
+        held = writer.execute(select(Like.active).where(Like.media_id == media_id, Like.user_id == user_id)).scalar()
         if bool(held) == active:
             return
         version = writer.next_id()
         change = {"media_id": media_id, "user_id": user_id, "active": active, "version": version}
         writer.post(LIKE_MIRROR, change, target=self._shards.of(user_id), id_=version)
-        writer.upsert(
-            Like, {"media_id": media_id, "user_id": user_id}, {"active": active, "version": version}
-        )
+        writer.upsert(Like, {"media_id": media_id, "user_id": user_id}, {"active": active, "version": version})
         self._count(writer, media_id, Media.likes_count, 1 if active else -1)
 
     def comment(self, writer: Writer, *, media_id: int, owner_id: int, user_id: int, text: str) -> int:
@@ -52,9 +48,7 @@ class ReactionService:
         }  # fmt: skip
         writer.post(COMMENT_MIRROR, change, target=self._shards.of(user_id), id_=comment_id)
         writer.execute(
-            insert(Comment).values(
-                id=comment_id, media_id=media_id, user_id=user_id, text=text, version=comment_id
-            )
+            insert(Comment).values(id=comment_id, media_id=media_id, user_id=user_id, text=text, version=comment_id)
         )
         if user_id == owner_id:
             note_words(writer, media_id, source_id=comment_id, text=text)
@@ -77,9 +71,7 @@ class ReactionService:
             "media_id": media_id, "user_id": row.user_id, "comment_id": comment_id, "active": False, "version": version,
         }  # fmt: skip
         writer.post(COMMENT_MIRROR, change, target=self._shards.of(row.user_id), id_=version)
-        writer.execute(
-            update(Comment).where(Comment.id == comment_id).values(active=False, text="", version=version)
-        )
+        writer.execute(update(Comment).where(Comment.id == comment_id).values(active=False, text="", version=version))
         forget_words(writer, media_id, source_id=comment_id)
         self._count(writer, media_id, Media.comments_count, -1)
 
@@ -93,9 +85,7 @@ class ReactionService:
     def mirror_comment(writer: Writer, change: dict[str, Any]) -> None:
         """Apply a comment's change on its author's shard; an older or equal version changes nothing."""
         key = {"user_id": change["user_id"], "comment_id": change["comment_id"]}
-        _mirror(
-            writer, Commented, key, change, {"active": change["active"], "media_id": change["media_id"]}
-        )
+        _mirror(writer, Commented, key, change, {"active": change["active"], "media_id": change["media_id"]})
 
     @staticmethod
     def _require_live(writer: Writer, media_id: int) -> None:
@@ -109,9 +99,7 @@ class ReactionService:
         writer.moves(media_version(media_id))
 
 
-def _mirror(
-    writer: Writer, model: Any, key: dict[str, int], change: dict[str, Any], values: dict[str, Any]
-) -> None:
+def _mirror(writer: Writer, model: Any, key: dict[str, int], change: dict[str, Any], values: dict[str, Any]) -> None:
     writer.lock(*key.values())
     columns = [getattr(model, name) == value for name, value in key.items()]
     held = writer.execute(select(model.version).where(*columns)).scalar()

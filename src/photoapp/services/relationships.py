@@ -1,5 +1,4 @@
-"""Follows, requests and blocks: each edge's truth with the person it protects, a mirror with the other (DESIGN law 3).
-"""
+"""Follows, requests and blocks: the truth with the person it protects, a mirror with the other (DESIGN law 3)."""
 
 from __future__ import annotations
 
@@ -90,14 +89,12 @@ class RelationshipService:
             self._repeat_follow(writer, followed_id, follower_id, current)
 
     def approve_all(self, writer: Writer, *, followed_id: int) -> None:
-        """Let everybody in who waits: the account goes public. The caller holds its row FOR UPDATE, and so every follow's.
+        """Let everybody in who waits: the account goes public. The caller holds its row, and so every follow's.
 
         Without their pairs' locks, then, for which it would wait while a follow that holds one waits for the row.
         """
         waiting = writer.execute(
-            select(Follow.follower_id).where(
-                Follow.followed_id == followed_id, Follow.state == FollowState.REQUESTED
-            )
+            select(Follow.follower_id).where(Follow.followed_id == followed_id, Follow.state == FollowState.REQUESTED)
         ).scalars()
         for follower_id in sorted(waiting):
             current = self._follow_row(writer, followed_id, follower_id)
@@ -154,9 +151,7 @@ class RelationshipService:
         active, version = change["active"], change["version"]
         writer.lock(blocker_id, blocked_id)
         held = writer.execute(
-            select(BlockedBy.version).where(
-                BlockedBy.blocked_id == blocked_id, BlockedBy.blocker_id == blocker_id
-            )
+            select(BlockedBy.version).where(BlockedBy.blocked_id == blocked_id, BlockedBy.blocker_id == blocker_id)
         ).scalar()
         writer.moves(account_version(blocked_id))
         if held is not None and held >= version:
@@ -229,9 +224,7 @@ class RelationshipService:
         """
         writer.lock(followed_id, follower_id)
         return writer.execute(
-            select(User.is_private, User.state)
-            .where(User.id == followed_id)
-            .with_for_update(read=True, key_share=True)
+            select(User.is_private, User.state).where(User.id == followed_id).with_for_update(read=True, key_share=True)
         ).one_or_none()
 
     @staticmethod
@@ -239,9 +232,7 @@ class RelationshipService:
         """Whether one blocks the other, as far as the owner's shard knows: its own blocks, and the mirror of the
         other's.
         """
-        own = select(Block.blocker_id).where(
-            Block.blocker_id == owner_id, Block.blocked_id == other_id, Block.active
-        )
+        own = select(Block.blocker_id).where(Block.blocker_id == owner_id, Block.blocked_id == other_id, Block.active)
         theirs = select(BlockedBy.blocker_id).where(
             BlockedBy.blocked_id == owner_id, BlockedBy.blocker_id == other_id, BlockedBy.active
         )
@@ -258,9 +249,7 @@ class RelationshipService:
     @staticmethod
     def _block_row(writer: Writer, blocker_id: int, blocked_id: int) -> Row[Any] | None:
         return writer.execute(
-            select(Block.active, Block.version).where(
-                Block.blocker_id == blocker_id, Block.blocked_id == blocked_id
-            )
+            select(Block.active, Block.version).where(Block.blocker_id == blocker_id, Block.blocked_id == blocked_id)
         ).one_or_none()
 
 

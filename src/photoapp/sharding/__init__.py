@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyramid_tm
 from pyramid.config import Configurator
 from pyramid.request import Request
+from sqlalchemy.orm import configure_mappers
 
 from photoapp.settings import settings_of
 from photoapp.sharding.map import ShardMap, ShardSettings
@@ -24,6 +25,7 @@ def includeme(config: Configurator) -> None:
     """
     settings = settings_of(config, ShardSettings, "shards")
     config.registry.shards = Shards(ShardMap(settings))
+    configure_mappers()  # else the first request would
     config.add_settings(
         {
             "tm.manager_hook": pyramid_tm.explicit_manager,

@@ -127,24 +127,27 @@ def _databases(settings: ShardSettings) -> Iterable[Database]:
                 both = f"{taken[shard]} and in {match['name']}"
                 raise ConfigurationError(f"shards.databases: shard {shard} stands in {both}")
             taken[shard] = match["name"]
-        try:
-            url = make_url(match["url"])
-        except ArgumentError:
-            raise ConfigurationError(f"shards.databases: {match['name']} has no database URL") from None
-        if url.drivername == "sqlite":
-            folder = Path(url.database or ".").expanduser().resolve()
-            for shard in shards:
-                name = schema_name(shard)
-                file_url = url.set(database=str(folder / f"{name}.sqlite"))
-                yield Database(name, file_url, (shard,), _sqlite_engine(file_url, settings))
-        elif url.drivername == "postgresql+psycopg":
-            if url.username and url.password is None and settings.password:
-                url = url.set(password=settings.password)
-            yield Database(match["name"], url, shards, _postgresql_engine(url, settings))
-        else:
-            raise ConfigurationError(
-                f"shards.databases: {match['name']} is a {url.drivername}: use sqlite:/// or postgresql+psycopg://"
-            )
+        yield from _databases_of(match["name"], match["url"], shards, settings)
+
+
+def _databases_of(name: str, text: str, shards: tuple[int, ...], settings: ShardSettings) -> Iterable[Database]:
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        raise ConfigurationError(f"shards.databases: {name} has no database URL") from None
+    if url.drivername == "sqlite":
+        folder = Path(url.database or ".").expanduser().resolve()
+        for shard in shards:
+            file_url = url.set(database=str(folder / f"{schema_name(shard)}.sqlite"))
+            yield Database(schema_name(shard), file_url, (shard,), _sqlite_engine(file_url, settings))
+    elif url.drivername == "postgresql+psycopg":
+        if url.username and url.password is None and settings.password:
+            url = url.set(password=settings.password)
+        yield Database(name, url, shards, _postgresql_engine(url, settings))
+    else:
+        raise ConfigurationError(
+            f"shards.databases: {name} is a {url.drivername}: use sqlite:/// or postgresql+psycopg://"
+        )
 
 
 def _masked(line: str) -> str:

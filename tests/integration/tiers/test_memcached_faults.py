@@ -64,7 +64,7 @@ def spread(cache: MemcachedCache, nodes) -> tuple[list[str], list[str]]:
     return one[:100], two[:100]
 
 
-def test_when_one_node_dies_the_others_keys_stay_where_they_are(nodes, caches):
+def test_when_one_node_dies_the_others_keys_stay_where_they_are(nodes, caches, caplog):
     cache = MemcachedCache(patient(*nodes, dead_s=0.2))
     caches.append(cache)
     lost, kept = spread(cache, nodes)
@@ -81,6 +81,7 @@ def test_when_one_node_dies_the_others_keys_stay_where_they_are(nodes, caches):
     nodes[0].start()
     wait_until(lambda: cache.add(lost[0], 1, ttl_s=90), what="the node's return")
     assert cache.ping(deadline_s=10) is True
+    assert [record.message for record in caplog.records] == ["cache.node_away", "cache.node_back"]
 
 
 def test_a_frozen_node_is_waited_for_once_and_then_left_alone(nodes, caches):

@@ -49,11 +49,64 @@ def made(s3: Versitygw) -> Iterator:
         tier.close()
 
 
+@pytest.fixture(scope="module")
+def client(s3: Versitygw) -> Iterator:
+    """One for all tiers of usual settings: it takes half a second to make."""
+    tier = S3Storage(s3.settings())
+    yield tier._client()
+    tier.close()
+
+
 @pytest.fixture
-def tier(made) -> S3Storage:
-    tier: S3Storage = made()
+def tier(s3: Versitygw, client) -> S3Storage:
+    """One that keeps to a prefix of its own, with an object in it."""
+    tier = S3Storage(s3.settings())
+    tier._made = (os.getpid(), client)
     tier.put(KEY, b"kept", content_type=JPEG)
     return tier
+
+
+@pytest.fixture
+def hook() -> Iterator:
+    """Listens to a tier's requests until the test is over."""
+    hooked: list[tuple] = []
+
+    def register(tier: S3Storage, event: str, handler) -> None:
+        events = tier._client().meta.events
+        events.register(event, handler)
+        hooked.append((events, event, handler))
+
+    yield register
+    for events, event, handler in hooked:
+        events.unregister(event, handler)
+
+
+@pytest.fixture
+def attempts(hook):
+    """A list that grows by the name of each request that the tier sends from now on."""
+
+    def listen(tier: S3Storage) -> list[str]:
+        sent: list[str] = []
+        hook(tier, "before-send.s3", lambda event_name, **_: sent.append(event_name.split(".")[2]))
+        return sent
+
+    return listen
+
+
+@pytest.fixture
+def damage(hook):
+    """Changes the bytes of a tier's next uploads behind the client's back, as a broken network card does."""
+
+    def begin(tier: S3Storage, times: int) -> None:
+        left = iter(range(times))
+
+        def change(request, **_) -> None:
+            if next(left, None) is not None:
+                request.body = io.BytesIO(b"X" + request.body.read()[1:])
+
+        hook(tier, "before-send.s3.PutObject", change)
+
+    return begin
 
 
 def calls(tier: S3Storage) -> list:
@@ -66,13 +119,6 @@ def calls(tier: S3Storage) -> list:
         lambda: list(tier.list()),
         lambda: tier.delete(KEY),
     ]
-
-
-def attempts(tier: S3Storage) -> list[str]:
-    """Grows by the name of each request that the tier sends from now on."""
-    sent: list[str] = []
-    tier._client().meta.events.register("before-send.s3", lambda event_name, **_: sent.append(event_name.split(".")[2]))
-    return sent
 
 
 def test_a_server_that_stops_is_an_outage_until_it_is_back(s3, tier):
@@ -93,7 +139,7 @@ def test_a_server_that_stops_is_an_outage_until_it_is_back(s3, tier):
     assert tier.ping(deadline_s=10) is True
 
 
-def test_a_refused_connection_is_tried_again_and_then_the_breaker_opens(s3, tier):
+def test_a_refused_connection_is_tried_again_and_then_the_breaker_opens(s3, tier, attempts):
     sent = attempts(tier)
     s3.stop()
     try:
@@ -109,7 +155,7 @@ def test_a_refused_connection_is_tried_again_and_then_the_breaker_opens(s3, tier
         s3.start()
 
 
-def test_a_frozen_server_holds_no_call_beyond_its_budget(s3, made):
+def test_a_frozen_server_holds_no_call_beyond_its_budget(s3, made, attempts):
     tier = made(read_timeout_s=0.5, retries=2, budget_s=0.9)
     tier.put(KEY, b"kept", content_type=JPEG)
     sent = attempts(tier)
@@ -135,26 +181,14 @@ def test_a_frozen_server_holds_no_call_beyond_its_budget(s3, made):
     wait_until(lambda: tier.ping(deadline_s=5), within_s=30, what="the storage")
 
 
-def damage(tier: S3Storage, times: int) -> None:
-    """Change the bytes of the next uploads behind the client's back, as a broken network card does."""
-    left = [times]
-
-    def change(request, **_) -> None:
-        if left[0] > 0:
-            left[0] -= 1
-            request.body = io.BytesIO(b"X" + request.body.read()[1:])
-
-    tier._client().meta.events.register("before-send.s3.PutObject", change)
-
-
-def test_bytes_that_are_damaged_on_their_way_are_not_stored(tier):
+def test_bytes_that_are_damaged_on_their_way_are_not_stored(tier, damage):
     damage(tier, times=100)
     with pytest.raises(TierUnavailable):
         tier.put(KEY, b"newer bytes", content_type=JPEG)
     assert tier.get(KEY) == b"kept"
 
 
-def test_bytes_that_are_damaged_once_are_sent_again(tier):
+def test_bytes_that_are_damaged_once_are_sent_again(tier, damage):
     damage(tier, times=1)
     tier.put(KEY, b"newer bytes", content_type=JPEG)
     assert tier.get(KEY) == b"newer bytes"
@@ -170,12 +204,12 @@ def test_the_server_refuses_a_wrong_checksum(s3, tier):
     assert tier.get(KEY) == b"kept"
 
 
-def test_a_server_that_does_not_repeat_the_digest_is_read_back(tier):
+def test_a_server_that_does_not_repeat_the_digest_is_read_back(tier, attempts, hook):
     def forget(parsed, **_) -> None:
         parsed.pop("ChecksumSHA256", None)
 
     sent = attempts(tier)
-    tier._client().meta.events.register("after-call.s3.PutObject", forget)
+    hook(tier, "after-call.s3.PutObject", forget)
     tier.put(KEY, b"newer bytes", content_type=JPEG)
     assert sent == ["PutObject", "GetObject"]
 
@@ -250,7 +284,7 @@ def test_a_form_whose_policy_was_changed_is_refused(tier):
     assert submit(form, b"x" * 10) < 300
 
 
-def test_a_long_listing_comes_page_by_page(s3, tier):
+def test_a_long_listing_comes_page_by_page(s3, tier, attempts):
     folder = s3.file(tier, "public")
     folder.mkdir()
     names = sorted(f"{number:05d}" for number in range(2300))

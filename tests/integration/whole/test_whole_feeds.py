@@ -15,6 +15,7 @@ from whole_world import insert_rows, media_row, user_row
 from photoapp.models import Delivery, Following, FollowState, Media, MediaState, User
 from photoapp.services.catalog import Catalog, account_version
 from photoapp.services.feeds import FeedService, FeedSettings, newest_media
+from photoapp.services.merging import MergingAccounts
 from photoapp.services.paging import Batch, fill_page
 from photoapp.sharding.ids import EPOCH_MS, id_from, ticks_at
 from photoapp.sharding.shards import Shards
@@ -65,7 +66,11 @@ class Machine(RuleBasedStateMachine):
         self.feed = MemoryFeed(MemoryFeedSettings(length=length))
         self.catalog = Catalog(shards=shards, session=self.session, cache=MemoryCache(MemoryCacheSettings()))
         self.feeds = FeedService(
-            shards=shards, feed=self.feed, catalog=self.catalog, settings=FeedSettings(built_length=built_length)
+            shards=shards,
+            feed=self.feed,
+            catalog=self.catalog,
+            merging=MergingAccounts(shards=shards, session=self.session),
+            settings=FeedSettings(built_length=built_length),
         )
         for author in followed:
             self.follow_or_not(author)

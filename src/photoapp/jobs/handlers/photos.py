@@ -22,11 +22,11 @@ REKEY_BUDGET_S = 30.0
 
 
 def fan_out(work: Work, job: Job) -> None:
-    """``feed.fan_out``: ``{"media_id", "owner_id", "first_merged", "low"?, "high"?}``.
+    """``feed.fan_out``: ``{"media_id", "owner_id", "low"?, "high"?}``.
 
     Without bounds it serves all followers itself, or, if they are more than ``feed.chunk``, writes an outbox row for
     each stretch of them: ``low < version <= high`` of their follow edges. A photo that readers merge is pushed to
-    nobody; with the account's first one, its followers' facts must learn that there is something to merge.
+    nobody.
     """
     payload, whole = job.payload, "low" not in job.payload
     if whole:
@@ -35,8 +35,7 @@ def fan_out(work: Work, job: Job) -> None:
         media = connection.execute(
             select(Media.state, Media.delivery).where(Media.id == payload["media_id"])
         ).one_or_none()
-        pushed = media is not None and media.state == MediaState.LIVE and media.delivery == Delivery.PUSH
-        if not pushed and not payload["first_merged"]:
+        if media is None or media.state != MediaState.LIVE or media.delivery != Delivery.PUSH:
             return
         followers = select(Follow.follower_id).where(
             Follow.followed_id == payload["owner_id"],
@@ -49,10 +48,8 @@ def fan_out(work: Work, job: Job) -> None:
         users = [] if edges else list(connection.execute(followers).scalars())
     if edges:
         _post_stretches(work, job, edges)
-    elif users and pushed:
-        work.tiers.feed.push_many(users, payload["media_id"])
     elif users:
-        work.tiers.session.move([account_version(user_id) for user_id in users])
+        work.tiers.feed.push_many(users, payload["media_id"])
 
 
 def _edges(connection: Connection, owner_id: int, chunk: int) -> list[int]:
@@ -121,7 +118,7 @@ def rekey_media(work: Work, job: Job) -> None:
 
 
 def _rekey(work: Work, shard: int, media_id: int) -> None:
-    """Copy, flip the row, move the version, delete the old object: at any moment the row names objects that are there."""
+    """Copy, flip the row, move the version, delete the old object: the row always names objects that are there."""
     storage = work.tiers.storage
     with work.shards.read(shard) as connection:
         media = connection.execute(_placed(media_id)).one_or_none()

@@ -22,7 +22,7 @@ from typing import Any, BinaryIO, ClassVar
 
 from photoapp.errors import ObjectNotFound
 from photoapp.tiers.storage import StorageTier, StoredObject
-from photoapp.tiers.storage.signing import is_genuine, refuse_weak, signed
+from photoapp.tiers.storage.signing import is_genuine, refuse_weak, sign, with_signature
 
 _MARK = b"photoapp"
 _TAIL_BYTES = 2 + len(_MARK)
@@ -125,11 +125,14 @@ class LocalStorage(StorageTier):
 
     def _url(self, key: str, expires_at: int | None) -> str:
         address = f"{self.settings.base_url.rstrip('/')}/{key}"
-        return address if expires_at is None else signed(address, self._signing_key, key, expires_at)
+        return address if expires_at is None else with_signature(address, expires_at, self._sign(key, expires_at))
 
     def verifies(self, key: str, *, expires_at: int, signature: str, now: int) -> bool:
         """As the contract says; in the same time whatever the signature."""
-        return is_genuine(signature, self._signing_key, key, expires_at) and now < expires_at
+        return is_genuine(signature, self._sign(key, expires_at)) and now < expires_at
+
+    def _sign(self, key: str, expires_at: int) -> str:
+        return sign(self._signing_key, key, expires_at)
 
     @functools.cached_property
     def _signing_key(self) -> bytes:

@@ -20,7 +20,7 @@ from typing import Any, ClassVar, TypeVar
 from photoapp.errors import InvalidKey, ObjectNotFound, TierUnavailable
 from photoapp.tiers.breaker import Breaker, BreakerOpenError
 from photoapp.tiers.storage import PUBLIC, PresignedUpload, StorageTier, StoredObject, checked
-from photoapp.tiers.storage.signing import SigV4, refuse_weak, signed
+from photoapp.tiers.storage.signing import SigV4, refuse_weak, sign, with_signature
 
 try:
     import boto3  # type: ignore[import-untyped]  # boto3 and botocore ship no types
@@ -187,7 +187,7 @@ class S3Storage(StorageTier):
         if expires_at is None:
             return (self._public_url if key.startswith(f"{PUBLIC}/") else self._address) + key
         if self.settings.signed_url == CDN:
-            return signed(self._public_url + key, self._signing_key, key, expires_at)
+            return with_signature(self._public_url + key, expires_at, sign(self._signing_key, key, expires_at))
         return self._presigner.url(key, expires_at)
 
     def _presign_upload(self, key: str, max_bytes: int, content_type: str, expires_at: int) -> PresignedUpload:
