@@ -19,6 +19,7 @@ from support.shards import (
     postgres_settings,
     sqlite_settings,
 )
+from support.stack import ProductionStack, StackMissingError
 
 
 @pytest.fixture(scope="session")
@@ -85,3 +86,31 @@ def shards(shard_settings: dict[str, str]) -> Iterator[Shards]:
     shards = open_shards(shard_settings)
     yield shards
     shards.close()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of the production shape share one: half of them on each pytest-xdist worker would need two."""
+    for item in items:
+        if "stack" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("stack"))
+
+
+@pytest.fixture(scope="session")
+def stack_or_reason() -> Iterator[ProductionStack | str]:
+    """The session's production shape; or why there is none."""
+    try:
+        stack = ProductionStack()
+    except StackMissingError as error:
+        yield str(error)
+        return
+    yield stack
+    stack.remove()
+
+
+@pytest.fixture
+def stack(stack_or_reason: ProductionStack | str) -> ProductionStack:
+    """PostgreSQL, pgbouncer, Redis, memcached, S3, gunicorn and workers, running. A test that stops one starts it again."""
+    if isinstance(stack_or_reason, str):
+        unavailable("stack", stack_or_reason)
+    return stack_or_reason

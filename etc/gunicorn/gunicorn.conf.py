@@ -26,8 +26,8 @@ bind = "127.0.0.1:6543"  # nginx stands before it
 workers = _processes()
 worker_class = "gthread"
 threads = 8
-# Just above the threads: a process that may hold more takes idle keep-alive connections, and with them the clients, away
-# from one that has free threads.
+# Just above the threads: a process that may hold more takes idle keep-alive connections, and with them the clients,
+# away from one that has free threads.
 worker_connections = threads + 2
 backlog = 256  # more than this wait nowhere: they are refused, and nginx says so
 keepalive = 5

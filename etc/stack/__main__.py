@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=6600, help="of the server; the engines take the ten after it")
     parser.add_argument("--workers", type=int, default=2, help="per queue")
     parser.add_argument("--processes", type=int, default=2, help="of the server")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     stack = Stack(options.var.absolute(), port=options.port, workers=options.workers, processes=options.processes)
     try:
         if options.command == "start":

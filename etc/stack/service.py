@@ -81,7 +81,7 @@ class Processes:
             deadline = time.monotonic() + within_s
             while self.pid_of(name) is not None:
                 if time.monotonic() > deadline:
-                    os.kill(pid, signal.SIGKILL)
+                    os.killpg(pid, signal.SIGKILL)
                 _reap(pid)
                 time.sleep(0.02)
         self._note(name, None)

@@ -115,8 +115,8 @@ class Worker(rq.worker.Worker):
 
 
 class Sweeps:
-    """Looks for rows that nobody woke a worker for, every ``sweep_s``, once for all workers of a queue. The sweep of the
-    slow queue looks after the feeds too, and keeps house.
+    """Looks for rows that nobody woke a worker for, every ``sweep_s``, once for all workers of a queue. The slow one's
+    sweep looks after the feeds too, and keeps house.
     """
 
     def __init__(self, work: Work, queue: str, connection: Redis) -> None:
