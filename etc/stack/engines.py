@@ -1,5 +1,6 @@
 """What the stack consists of, in the order in which it starts."""
 
+import json
 import os
 import signal
 import subprocess
@@ -9,7 +10,9 @@ import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
+import boto3
 import config
+from botocore.config import Config
 from service import Processes, Service, StackError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,10 +54,12 @@ class Stack:
             self.print_status()
 
     def stop(self, names: Sequence[str] = ()) -> None:
-        """Everything that runs, in the opposite order, or only these."""
-        for service in reversed(self._named(names)):
-            stopped = self.running.stop(service.name, service.stop_signal)
-            print(f"{service.name:16} {'stopped' if stopped else 'was not running'}", flush=True)
+        """Everything that runs, or only these: first whoever uses the engines, then they."""
+        services = self._named(names)
+        users = [each for each in services if each.name.startswith(("workers", "server"))]
+        for some in (users, [each for each in services if each not in users]):
+            for name, stopped in self.running.stop({each.name: each.stop_signal for each in some}).items():
+                print(f"{name:16} {'stopped' if stopped else 'was not running'}", flush=True)
 
     def print_status(self) -> None:
         """What runs where."""
@@ -212,22 +217,32 @@ class Stack:
     def _make_bucket(self) -> None:
         user = self.environ["PHOTOAPP_TIER_STORAGE_ACCESS_KEY"]
         secret = self.environ["PHOTOAPP_TIER_STORAGE_SECRET_KEY"]
-        made = self.folder / "s3" / "objects" / "photos"
-        if made.is_dir():
+        url = f"http://127.0.0.1:{self.ports['s3']}"
+        done = self.folder / "s3" / "made"
+        if done.exists():
             return
+        root = {"ADMIN_ACCESS_KEY_ID": "root", "ADMIN_SECRET_ACCESS_KEY": self.chosen["s3_root_secret"]}
         for arguments in (
             ("create-user", "--access", user, "--secret", secret, "--role", "user"),
-            ("create-bucket", "--owner", user, "--bucket", made.name),
+            ("create-bucket", "--owner", user, "--bucket", "photos"),
         ):
-            admin = {
-                "ADMIN_ACCESS_KEY_ID": "root",
-                "ADMIN_SECRET_ACCESS_KEY": self.chosen["s3_root_secret"],
-                "ADMIN_ENDPOINT_URL": f"http://127.0.0.1:{self.ports['s3']}",
-            }
             command = [str(config.versitygw_program()), "admin", *arguments]
-            done = subprocess.run(command, env={**os.environ, **admin}, capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise StackError(f"s3: {(done.stderr or done.stdout).strip()}")
+            environ = {**os.environ, **root, "ADMIN_ENDPOINT_URL": url}
+            made = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+            if made.returncode:
+                raise StackError(f"s3: {(made.stderr or made.stdout).strip()}")
+        s3 = boto3.client(
+            "s3", endpoint_url=url, region_name="us-east-1", aws_access_key_id=user, aws_secret_access_key=secret,
+            config=Config(signature_version="s3v4", s3={"addressing_style": "path"}),
+        )  # fmt: skip
+        policy = json.loads((ETC / "s3/policy.json").read_text())
+        # Where there is a policy, versitygw asks it about the owner as well.
+        whole = ["arn:aws:s3:::photos", "arn:aws:s3:::photos/*"]
+        policy["Statement"].append(
+            {"Effect": "Allow", "Principal": {"AWS": [user]}, "Action": "s3:*", "Resource": whole}
+        )
+        s3.put_bucket_policy(Bucket="photos", Policy=json.dumps(policy))
+        done.touch()
 
 
 def _answers(url: str) -> bool:

@@ -73,19 +73,21 @@ class Processes:
             time.sleep(0.02)
         return True
 
-    def stop(self, name: str, how: signal.Signals, *, within_s: float = 20) -> bool:
-        """End it and wait; False if it did not run."""
-        pid = self.pid_of(name)
-        if pid is not None:
-            os.kill(pid, how)
-            deadline = time.monotonic() + within_s
-            while self.pid_of(name) is not None:
+    def stop(self, signals: Mapping[str, signal.Signals], *, within_s: float = 30) -> dict[str, bool]:
+        """Ask all of them to end, and wait; what does not is killed. Whether each ran."""
+        pids = {name: self.pid_of(name) for name in signals}
+        for name, pid in pids.items():
+            if pid is not None:
+                os.kill(pid, signals[name])
+        deadline = time.monotonic() + within_s
+        for name, pid in pids.items():
+            while pid is not None and self.pid_of(name) is not None:
                 if time.monotonic() > deadline:
                     os.killpg(pid, signal.SIGKILL)
                 _reap(pid)
                 time.sleep(0.02)
-        self._note(name, None)
-        return pid is not None
+            self._note(name, None)
+        return {name: pid is not None for name, pid in pids.items()}
 
     def _noted(self) -> dict[str, dict]:
         return json.loads(self._file.read_text()) if self._file.exists() else {}

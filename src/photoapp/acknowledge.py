@@ -12,9 +12,8 @@ from typing import Any
 
 from pyramid.config import Configurator
 from pyramid.response import Response
-from sqlalchemy.exc import SQLAlchemyError
 
-from photoapp.errors import OutcomeUnknown, ShardUnavailable, Unavailable
+from photoapp.errors import OutcomeUnknown, Unavailable
 from photoapp.jobs.settle import settle
 from photoapp.renderers import json_response
 from photoapp.sharding.shards import COMMIT_SENT, is_away
@@ -26,20 +25,20 @@ def tween_factory(handler: Callable[[Request], Response], registry: Any) -> Call
     """Settle, then answer."""
 
     def tween(request: Request) -> Response:
+        response: Response | None = None
         try:
             response = handler(request)
-        except SQLAlchemyError as error:
-            refusal = _commit_failure(request, error)
-            if not isinstance(refusal, OutcomeUnknown):
-                _give_key_back(request, registry)
-            raise refusal from error
-        except Exception:
+            # What a view raised, and a commit too, has been presented by then, and is remembered here.
+            failure: Exception | None = request.exception
+        except Exception as error:  # noqa: BLE001 - raised again below
+            failure = error
+        if failure is not None:
+            if _outcome_is_unknown(request, failure):
+                raise OutcomeUnknown("no answer to the commit") from failure
             _give_key_back(request, registry)
-            raise
-        if request.exception is not None:
-            _give_key_back(request, registry)
-            return response
-        if request.answer is None:
+            if response is None:
+                raise failure
+        if failure is not None or request.answer is None:
             return response
         writer = _writer(request)
         if writer is not None:
@@ -52,13 +51,9 @@ def tween_factory(handler: Callable[[Request], Response], registry: Any) -> Call
     return tween
 
 
-def _commit_failure(request: Request, error: SQLAlchemyError) -> Exception:
-    if not is_away(error):
-        return error
+def _outcome_is_unknown(request: Request, failure: Exception) -> bool:
     writer = _writer(request)
-    if writer is not None and writer.session.info.get(COMMIT_SENT):
-        return OutcomeUnknown("no answer to the commit")
-    return ShardUnavailable("a shard is unavailable")
+    return is_away(failure) and writer is not None and bool(writer.session.info.get(COMMIT_SENT))
 
 
 def _give_key_back(request: Request, registry: Any) -> None:

@@ -59,7 +59,7 @@ def test_the_stranger_is_chosen_by_name_and_stores_photos(installed, tmp_path):
         print(sorted(discover("storage")), type(tier).__module__, tier.get("public/a"))
     """
     told = python("-c", textwrap.dedent(code), tmp_path / "photos.sqlite", path=[installed])
-    assert told == "['local', 'sqlite'] photoapp_sqlite_storage b'photo'\n"
+    assert told == "['local', 's3', 'sqlite'] photoapp_sqlite_storage b'photo'\n"
     assert (tmp_path / "photos.sqlite").exists()
 
 

@@ -5,20 +5,23 @@ What ``etc/production.ini`` says holds, but for what ``QUICK`` changes.
 
 import json
 import os
+import secrets
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 import requests
 
-from support.server import FAST, free_port
+from support.server import FAST
 from support.shards import ROOT
 from support.wait import wait_until
 
@@ -46,11 +49,13 @@ class ProductionStack:
         self.var = Path(tempfile.mkdtemp(prefix="photoapp-stack-"))
         self.var.chmod(0o755)
         self.ini = INI
-        changes = {f"PHOTOAPP_{key.replace('.', '_').upper()}": value for key, value in {**QUICK, **(settings or {})}.items()}
+        changes = {
+            f"PHOTOAPP_{key.replace('.', '_').upper()}": value for key, value in {**QUICK, **(settings or {})}.items()
+        }
         self.env = {**os.environ, **changes}
         try:
             self._stack("start", "--port", str(_free_ports(10)))
-        except StackMissingError:
+        except BaseException:
             self.remove()
             raise
         lines = shlex.split((self.var / "stack/env").read_text())
@@ -132,7 +137,9 @@ class ProductionStack:
 
     def remove(self) -> None:
         """Stop everything and leave nothing behind."""
-        subprocess.run([sys.executable, ROOT / "etc/stack", "stop", "--var", self.var], check=False, capture_output=True)
+        subprocess.run(
+            [sys.executable, ROOT / "etc/stack", "stop", "--var", self.var], check=False, capture_output=True
+        )
         shutil.rmtree(self.var)
 
     def _stack(self, command: str, *arguments: str) -> None:
@@ -144,27 +151,19 @@ class ProductionStack:
 
 
 def _signalled(process: psutil.Process, what: signal.Signals) -> None:
-    try:
+    with suppress(psutil.NoSuchProcess):  # a job's process that ended by itself
         process.send_signal(what)
-    except psutil.NoSuchProcess:
-        pass  # a job's process that ended by itself
 
 
 def _free_ports(count: int) -> int:
-    """The first of so many ports in a row on which nobody listens."""
+    """The first of so many ports in a row on which nobody listens: below those that clients' connections are given."""
     for _ in range(100):
-        first = free_port()
-        with_room = first + count < 65_000
-        if with_room and not any(_listens(port) for port in range(first, first + count)):
+        first = 20_000 + secrets.randbelow(12_000)
+        if not any(_listens(port) for port in range(first, first + count)):
             return first
     raise RuntimeError("no free ports")
 
 
 def _listens(port: int) -> bool:
-    try:
-        requests.get(f"http://127.0.0.1:{port}", timeout=0.2)
-    except requests.exceptions.ConnectionError:
-        return False
-    except requests.exceptions.RequestException:
-        return True
-    return True
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -56,11 +56,11 @@ def refusal(kind, settings, environ=None):
 
 def test_our_own_plugins_are_found_like_anyones():
     assert {kind: sorted(discover(kind)) for kind in CONTRACTS} == {
-        "storage": ["local"],
-        "feed": ["memory"],
-        "session": ["memory"],
-        "cache": ["memory"],
-        "queue": ["local"],
+        "storage": ["local", "s3"],
+        "feed": ["memory", "redis"],
+        "session": ["memory", "redis"],
+        "cache": ["memcached", "memory"],
+        "queue": ["local", "rq"],
     }
 
 
@@ -79,12 +79,12 @@ def test_the_environment_may_hold_the_secret_and_choose_the_plugin(settings):
 
 
 def test_a_name_that_is_missing_or_unknown_is_refused_with_the_known_ones(settings):
-    assert refusal("feed", {}) == "tier.feed.use is missing; it names one of: memory"
-    assert refusal("feed", {"tier.feed.use": ""}) == "tier.feed.use is missing; it names one of: memory"
+    assert refusal("feed", {}) == "tier.feed.use is missing; it names one of: memory, redis"
+    assert refusal("feed", {"tier.feed.use": ""}) == "tier.feed.use is missing; it names one of: memory, redis"
     assert refusal("feed", {"tier.feed.use": "memroy"}) == (
-        "tier.feed.use: no feed tier is called 'memroy'; did you mean memory?; known: memory"
+        "tier.feed.use: no feed tier is called 'memroy'; did you mean memory?; known: memory, redis"
     )
-    assert refusal("feed", {"tier.feed.use": "kafka"}).endswith("called 'kafka'; known: memory")
+    assert refusal("feed", {"tier.feed.use": "kafka"}).endswith("called 'kafka'; known: memory, redis")
 
 
 def test_a_key_that_is_unknown_or_wrong_is_refused(settings):
@@ -189,7 +189,7 @@ def test_every_tier_is_closed_even_if_one_cannot_be(settings):
             "tier.storgae.folder: no tier is called 'storgae'; did you mean storage?; known",
         ),
         ({"tier.storage": "local"}, "unknown setting tier.storage; did you mean tier.storage.use?"),
-        ({"tier.feed.use": ""}, "tier.feed.use is missing; it names one of: memory"),
+        ({"tier.feed.use": ""}, "tier.feed.use is missing; it names one of: memory, redis"),
         ({"server.processes": "two"}, "server.processes: 'two' is not a whole number"),
         (
             {"server.processes": "2"},

@@ -73,21 +73,23 @@ class AccountService:
         self._passwords.check_choice(
             password, field="password", context=(username, email, email.partition("@")[0], full_name, "photoapp")
         )
+        # Before the names are claimed: it may be refused, and what is claimed last needs no giving up.
+        password_hash = self._passwords.hash(password)
         username_claim_id = self._names.claim(USERNAME, username, holder_id=user_id)
         try:
             email_claim_id = self._names.claim(EMAIL, email, holder_id=user_id)
-            return {
-                "id": user_id,
-                "username": username,
-                "full_name": full_name,
-                "email": email,
-                "password_hash": self._passwords.hash(password),
-                "username_claim_id": username_claim_id,
-                "email_claim_id": email_claim_id,
-            }
         except PhotoappError:
             self._names.give_up(username_claim_id, kind=USERNAME, name=username, holder_id=user_id)
             raise
+        return {
+            "id": user_id,
+            "username": username,
+            "full_name": full_name,
+            "email": email,
+            "password_hash": password_hash,
+            "username_claim_id": username_claim_id,
+            "email_claim_id": email_claim_id,
+        }
 
     def create(self, writer: Writer, account: Mapping[str, Any]) -> None:
         """Write the account that ``prepare`` made ready."""

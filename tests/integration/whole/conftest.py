@@ -1,10 +1,10 @@
 """Real servers, on each engine; tests make their own people on the one they share, so they do not meet."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from whole_world import app_of, shards_of
+from whole_world import StartServer, shards_of
 
 from photoapp.sharding.shards import Shards
 from support.people import App
@@ -12,8 +12,6 @@ from support.postgres import PostgresServer
 from support.require import unavailable
 from support.server import Server
 from support.shards import make_shards, postgres_settings
-
-StartServer = Callable[..., Server]
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +48,7 @@ def server(request: pytest.FixtureRequest, start_server: StartServer) -> Server:
 @pytest.fixture(scope="session")
 def app(server: Server) -> App:
     """A trusted client of it."""
-    return app_of(server)
+    return App.of(server)
 
 
 @pytest.fixture(scope="session")

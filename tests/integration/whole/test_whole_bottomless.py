@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from conftest import StartServer
-from whole_world import app_of, insert_rows, make_users, media_row, settled, shards_of
+from whole_world import StartServer, insert_rows, make_users, media_row, settled, shards_of
 
 from photoapp.models import Media, MediaState
 from photoapp.sharding.ids import id_from, ticks_at, unix_ms_of
 from photoapp.sharding.shards import Shards
-from support.people import Person, data_of
+from support.people import App, Person, data_of
 from support.server import Server
 
 AUTHORS, PHOTOS, COUNT = 20, 5_000, 100
@@ -43,7 +42,7 @@ class World:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def world(request: pytest.FixtureRequest, start_server: StartServer) -> Iterator[World]:
     server = start_server(request.param)
-    truth, app = shards_of(server), app_of(server)
+    truth, app = shards_of(server), App.of(server)
     viewer, friend = app.sign_up(), app.sign_up()
     authors = make_users(truth, AUTHORS)
     for author in (int(friend.id), *authors):

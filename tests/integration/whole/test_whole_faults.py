@@ -12,11 +12,11 @@ import pytest
 import requests
 from sqlalchemy import update
 from whole_proxy import Proxy
-from whole_world import app_of, find_rows, settled, shards_of
+from whole_world import find_rows, settled, shards_of
 
 from photoapp.models import IdempotencyKey, Media
 from photoapp.sharding.shards import Shards
-from support.people import Person, data_of, error_of, small_jpeg
+from support.people import App, Person, data_of, error_of, small_jpeg
 from support.postgres import PostgresMissingError, PostgresServer
 from support.require import unavailable
 from support.server import Server
@@ -62,7 +62,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     }
     make_shards(folder, settings)
     server = Server(folder / "var", settings).start()
-    app = app_of(server)
+    app = App.of(server)
     people: dict[bool, Person] = {}
     truth = shards_of(server)
     while len(people) < 2:
@@ -105,7 +105,13 @@ def test_shards_of_a_stopped_database_answer_503_the_others_as_always_and_it_hea
     near.put("/users/self", bio="still here")
     near.get("/users/self/media/recent")
     near.delete(f"/media/{mine}")
-    for path in ("/users/self/feed", f"/users/{far.id}", f"/media/{theirs}", "/users/self/follows", "/users/self/media/liked"):
+    for path in (
+        "/users/self/feed",
+        f"/users/{far.id}",
+        f"/media/{theirs}",
+        "/users/self/follows",
+        "/users/self/media/liked",
+    ):
         assert near.call("GET", path).status_code in {200, 503}
     status = requests.get(f"{world.server.url}/statusz", timeout=10).json()
     assert status["databases"]["far"] == {"up": False}
@@ -140,12 +146,10 @@ def test_a_backend_killed_in_its_commit_leaves_nothing_and_the_repeat_makes_one(
     far, key = world.far, secrets.token_hex(4)
     before = photos_of(world)
     shard = f"shard_{world.truth.of(int(far.id)):04d}"
-    for statement in (
-        f"CREATE FUNCTION {shard}.die() RETURNS trigger LANGUAGE plpgsql AS "
-        "$$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END $$",
-        f"CREATE CONSTRAINT TRIGGER dies AFTER INSERT ON {shard}.media DEFERRABLE INITIALLY DEFERRED "
-        f"FOR EACH ROW EXECUTE FUNCTION {shard}.die()",
-    ):
+    die = "BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END"
+    function = f"CREATE FUNCTION {shard}.die() RETURNS trigger LANGUAGE plpgsql AS $$ {die} $$"
+    trigger = f"CREATE CONSTRAINT TRIGGER dies AFTER INSERT ON {shard}.media DEFERRABLE INITIALLY DEFERRED"
+    for statement in (function, f"{trigger} FOR EACH ROW EXECUTE FUNCTION {shard}.die()"):
         world.postgres.execute(statement, database="faults")
 
     answer = publish(far, key)

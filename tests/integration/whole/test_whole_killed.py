@@ -8,13 +8,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from conftest import StartServer
 from sqlalchemy import Select, select, update
-from whole_world import app_of, insert_follows, log_in_made, make_users, settled, shards_of
+from whole_world import StartServer, insert_follows, log_in_made, make_users, settled, shards_of
 
 from photoapp.models import Outbox, OutboxState, User
 from photoapp.sharding.shards import Shards, Tables
-from support.people import Person
+from support.people import App, Person
 from support.server import Server
 from support.wait import wait_until
 
@@ -45,7 +44,7 @@ class Star:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def star(request: pytest.FixtureRequest, start_server: StartServer) -> Iterator[Star]:
     server = start_server(request.param, {"feed.chunk": str(CHUNK)})
-    truth, app = shards_of(server), app_of(server)
+    truth, app = shards_of(server), App.of(server)
     person = app.sign_up()
     followers = make_users(truth, FOLLOWERS)
     insert_follows(truth, [(follower, int(person.id)) for follower in followers])

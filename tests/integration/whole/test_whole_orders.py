@@ -41,7 +41,10 @@ class Pair:
     def act(self, action: str, *, first: bool) -> None:
         me, other = self.ids if first else self.ids[::-1]
         edges = self.edges
-        with suppress(NotFound), self.shards.write(self.shards.of(other if action in {"follow", "end_follow"} else me)) as writer:
+        with (
+            suppress(NotFound),
+            self.shards.write(self.shards.of(other if action in {"follow", "end_follow"} else me)) as writer,
+        ):
             match action:
                 case "follow":
                     edges.follow(writer, follower_id=me, followed_id=other)

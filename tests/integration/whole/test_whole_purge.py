@@ -7,10 +7,21 @@ from pathlib import Path
 
 import pytest
 import requests
-from conftest import StartServer
-from whole_world import app_of, count_rows, find_rows, settled, shards_of
+from whole_world import StartServer, count_rows, find_rows, settled, shards_of
 
-from photoapp.models import AccountState, Block, Comment, Follow, Following, FollowState, Grant, Like, Media, Token, User
+from photoapp.models import (
+    AccountState,
+    Block,
+    Comment,
+    Follow,
+    Following,
+    FollowState,
+    Grant,
+    Like,
+    Media,
+    Token,
+    User,
+)
 from support.people import PASSWORD, ApiError, App, Person
 from support.wait import wait_until
 
@@ -20,7 +31,7 @@ UNDO_S, HOLD_S = 2.0, 3.0
 @pytest.fixture(params=["sqlite", "postgresql"])
 def app(request: pytest.FixtureRequest, start_server: StartServer) -> App:
     hasty = {"accounts.undo_s": str(UNDO_S), "accounts.name_hold_s": str(HOLD_S), "tier.queue.sweep_s": "0.2"}
-    return app_of(start_server(request.param, hasty))
+    return App.of(start_server(request.param, hasty))
 
 
 def sign_up_answer(app: App, name: str, email: str) -> requests.Response:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass, field
 
-NOT_FOUND, NOT_ALLOWED, INVALID = (404, "APINotFoundError"), (400, "APINotAllowedError"), (400, "APIInvalidParametersError")
+NOT_FOUND, NOT_ALLOWED, INVALID = (
+    (404, "APINotFoundError"),
+    (400, "APINotAllowedError"),
+    (400, "APIInvalidParametersError"),
+)
 Refusal = tuple[int, str]
 
 
@@ -97,8 +101,7 @@ class Model:
         shown = [
             each
             for each in self.photos
-            if each.owner is viewer
-            or (self.follows(viewer, each.owner) and self.refusal(viewer, each.owner) is None)
+            if each.owner is viewer or (self.follows(viewer, each.owner) and self.refusal(viewer, each.owner) is None)
         ]
         return sorted(shown, key=lambda each: -each.number)
 
@@ -108,11 +111,17 @@ class Model:
         return [photo for _, photo in mine if self.photo_refusal(viewer, photo) is None]
 
     def followed_by(self, account: Account, state: str = "accepted") -> list[Account]:
-        found = [(edge.since, who) for (who, whom), edge in self.edges.items() if whom is account and edge.state == state]
+        found = [
+            (edge.since, who) for (who, whom), edge in self.edges.items() if whom is account and edge.state == state
+        ]
         return [who for _, who in sorted(found, key=lambda each: -each[0])]
 
     def followees(self, account: Account) -> list[Account]:
-        found = [(edge.since, whom) for (who, whom), edge in self.edges.items() if who is account and edge.state == "accepted"]
+        found = [
+            (edge.since, whom)
+            for (who, whom), edge in self.edges.items()
+            if who is account and edge.state == "accepted"
+        ]
         return [whom for _, whom in sorted(found, key=lambda each: -each[0])]
 
     def blocked(self, account: Account) -> list[Account]:

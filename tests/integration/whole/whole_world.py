@@ -1,23 +1,24 @@
 """Looking past the API of a server: its shards, its late work, and rows in such numbers that uploads would take hours."""
 
 import configparser
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Select, func, insert, select
 
 from photoapp.models import Base, Delivery, Follow, Following, FollowState, Media, Outbox, OutboxState, User
+from photoapp.services.tokens import TokenService
 from photoapp.settings import parse_settings
 from photoapp.sharding.map import ShardMap, ShardSettings
 from photoapp.sharding.shards import Shards, Tables
-from photoapp.services.clients import ClientService
-from photoapp.services.tokens import TokenService
 from photoapp.tiers.session.memory import MemorySession, MemorySessionSettings
 from support.people import SCOPE, App, Person
 from support.server import Server
 from support.wait import wait_until
 
+StartServer = Callable[..., Server]
+"""``start(engine, settings)``: the room's fixture ``start_server``."""
 SOON = timedelta(minutes=2)
 """A lease is a minute: what is due within two is at work or waits for another try; what is due later waits for its day."""
 
@@ -122,13 +123,6 @@ def make_media(shards: Shards, owner_id: int, count: int, **changes: Any) -> lis
     ids = shards.ids.draw(shards.of(owner_id), count=count * 2)[::2]
     insert_rows(shards, Media, (media_row(id_, owner_id, **changes) for id_ in ids), key="id")
     return ids
-
-
-def app_of(server: Server) -> App:
-    shards = shards_of(server)
-    made = ClientService(shards=shards).create("tests", trusted=True)
-    shards.close()
-    return App(server, *made)
 
 
 def log_in_made(app: App, shards: Shards, user_id: int) -> Person:

@@ -44,17 +44,12 @@ def purge_account(work: Work, job: Job) -> None:
 
     Each step undoes a bounded number of rows through the services that made them, so counters, mirrors and caches
     follow; while a step finds rows, the purge writes itself another outbox row. A deletion that was undone since is
-    left alone.
+    left alone; from the first step on it cannot be undone any more.
     """
     user_id, shard = job.payload["user_id"], job.source
-    with work.shards.read(shard) as connection:
-        row = connection.execute(select(User.state, User.deleted_at).where(User.id == user_id)).one_or_none()
-    if (
-        row is None
-        or row.state != AccountState.DELETED
-        or row.deleted_at != datetime.fromisoformat(job.payload["deleted_at"])
-    ):
-        return
+    with work.shards.write(shard) as writer:
+        if not _begins(writer, user_id, datetime.fromisoformat(job.payload["deleted_at"])):
+            return
     if any(step(work, user_id, shard) for step in _STEPS):
         with work.shards.write(shard) as writer:
             writer.post("account.purge", job.payload, queue="slow")
@@ -65,10 +60,19 @@ def purge_account(work: Work, job: Job) -> None:
     settle(work, writer.effects)
 
 
+def _begins(writer: Writer, user_id: int, deleted_at: datetime) -> bool:
+    """Whether there is something to purge. Nobody comes back from here: a login would find half an account."""
+    row = writer.execute(
+        select(User.state, User.deleted_at, User.username_claim_id).where(User.id == user_id).with_for_update()
+    ).one_or_none()
+    if row is None or row.deleted_at != deleted_at or row.state not in (AccountState.DELETED, AccountState.PURGED):
+        return False
+    writer.execute(update(User).where(User.id == user_id).values(state=int(AccountState.PURGED)))
+    return bool(row.username_claim_id)
+
+
 def _photos(work: Work, user_id: int, shard: int) -> bool:
-    ids = _scalars(
-        work, shard, select(Media.id).where(Media.owner_id == user_id, Media.state == MediaState.LIVE)
-    )
+    ids = _scalars(work, shard, select(Media.id).where(Media.owner_id == user_id, Media.state == MediaState.LIVE))
     for media_id in ids:
 
         def remove(writer: Writer, media_id: int = media_id) -> None:
@@ -123,9 +127,7 @@ def _follows(work: Work, user_id: int, shard: int) -> bool:
     followed = _scalars(
         work,
         shard,
-        select(Following.followed_id).where(
-            Following.follower_id == user_id, Following.state != FollowState.NONE
-        ),
+        select(Following.followed_id).where(Following.follower_id == user_id, Following.state != FollowState.NONE),
     )
     for other in followed:
 
@@ -183,7 +185,7 @@ def _forget(writer: Writer, user_id: int) -> None:
         update(User)
         .where(User.id == user_id)
         .values(
-            state=int(AccountState.PURGED), username="", full_name="", bio="", website="", email="",
+            username="", full_name="", bio="", website="", email="",
             pending_email=None, password_hash="", picture=None, username_claim_id=0, email_claim_id=0,
         )
     )  # fmt: skip

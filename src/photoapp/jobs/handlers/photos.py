@@ -35,8 +35,14 @@ def fan_out(work: Work, job: Job) -> None:
         media = connection.execute(
             select(Media.state, Media.delivery).where(Media.id == payload["media_id"])
         ).one_or_none()
-        if media is None or media.state != MediaState.LIVE or media.delivery != Delivery.PUSH:
-            return
+    if media is None or media.state != MediaState.LIVE:
+        return
+    if whole:
+        # Once more: the process may have ended between the commit and the request's own push.
+        work.tiers.feed.push_many([payload["owner_id"]], payload["media_id"])
+    if media.delivery != Delivery.PUSH:
+        return
+    with work.shards.read(job.source) as connection:
         followers = select(Follow.follower_id).where(
             Follow.followed_id == payload["owner_id"],
             Follow.state == FollowState.ACCEPTED,

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 try:
-    from pymemcache.client.base import Client  # type: ignore[import-untyped]  # its annotations are not declared (PEP 561)
-    from pymemcache.exceptions import MemcacheError, MemcacheUnexpectedCloseError, MemcacheUnknownError  # type: ignore[import-untyped]
+    from pymemcache.client.base import Client
+    from pymemcache.exceptions import MemcacheError, MemcacheUnexpectedCloseError, MemcacheUnknownError
 except ModuleNotFoundError as missing:
     raise ModuleNotFoundError(
         "pip install 'photoapp[memcached]' brings pymemcache, which this cache needs"

@@ -23,9 +23,9 @@ from photoapp.tiers.storage import PUBLIC, PresignedUpload, StorageTier, StoredO
 from photoapp.tiers.storage.signing import SigV4, refuse_weak, sign, with_signature
 
 try:
-    import boto3  # type: ignore[import-untyped]  # boto3 and botocore ship no types
-    from botocore.config import Config  # type: ignore[import-untyped]
-    from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError, ClientError
 except ModuleNotFoundError as missing:
     raise ModuleNotFoundError("pip install 'photoapp[s3]' brings boto3, which this storage needs") from missing
 
