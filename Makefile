@@ -16,7 +16,7 @@ else
 INI := $(VAR)/development.ini
 endif
 
-.PHONY: serve test check lint types services bench clean help
+.PHONY: serve test check lint types services stack stack-stop bench clean help
 
 serve: $(VENV)/.installed ## the server on this laptop, http://127.0.0.1:6543; PORT= and VAR= choose port and data folder
 	@mkdir -p "$(VAR)"
@@ -44,6 +44,13 @@ types: $(VENV)/.tested-with ## strict types
 services: ## the engines that no wheel brings and the tests start themselves: Debian packages, and an S3 built by Go
 	@etc/services
 
+# 6543 is the laptop's; both may run at a time.
+stack: $(VENV)/.tested-with services ## the production shape on this machine, http://127.0.0.1:6600; PORT= and VAR= as above
+	@$(BIN)/python etc/stack start --var "$(VAR)" --port $(if $(filter-out file,$(origin PORT)),$(PORT),6600)
+
+stack-stop: $(VENV)/.tested-with ## stop all of it; data and secrets stay under var/stack/
+	@$(BIN)/python etc/stack stop --var "$(VAR)"
+
 bench: $(VENV)/.tested-with ## measure against baselines; report in var/bench/, figures in var/bench.json
 	$(BIN)/python -m bench $(BENCH)
 
@@ -52,7 +59,7 @@ clean: ## remove the virtual environment and caches, never var/
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "photoapp needs Python 3.11 or newer; make PYTHON=/path/to/python3.11 ...")'

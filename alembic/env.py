@@ -7,6 +7,7 @@ Alembic's ``op`` and ``context`` are global to a process; ``-x database=NAME`` m
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -157,6 +158,7 @@ def wait_for_other_runs(connection: Connection, shard: int) -> None:
     """
     run_time_limit = connection.scalar(select(func.current_setting("lock_timeout")))
     set_locally(connection, "statement_timeout", "0")
+    connection.connection.driver_connection.patience_s = math.inf
     set_locally(connection, "idle_in_transaction_session_timeout", "0")
     set_locally(connection, "lock_timeout", f"{WAIT_FOR_OTHER_RUN_S}s")
     connection.execute(select(func.pg_advisory_xact_lock(MIGRATION_LOCKS, shard)))

@@ -7,21 +7,28 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from bench import cold_feed, memory, photos, warm_feed
+from bench import cold_feed, memory, photos, stack_feed, warm_feed
 from bench.profiling import profile
 from bench.report import as_page, as_table
 from bench.result import Result, Run
 from bench.servers import ROOT
+from bench.stack import Stack, StackMissingError
 
-BENCHMARKS: dict[str, Callable[[Path, Run], list[Result]]] = {
+LAPTOP: dict[str, Callable[[Path, Run], list[Result]]] = {
     "warm-feed": warm_feed.run,
     "cold-feed": cold_feed.run,
     "imaging": photos.run,
     "memory": memory.run,
 }
+STACK: dict[str, Callable[[Stack, Path, Run], list[Result]]] = {
+    "warm-feed-stack": stack_feed.run,
+    "warm-feed-one-redis": stack_feed.run_one_redis,
+}
+GROUPS = {"laptop": list(LAPTOP), "stack": list(STACK)}
 _HELP = """
 benchmarks:
   warm-feed   requests per second of a feed page with warm caches, against bare Pyramid that returns the same bytes
@@ -49,7 +56,7 @@ def main(arguments: Sequence[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--only", action="append", choices=BENCHMARKS, metavar="NAME", help="one of those below; repeatable"
+        "--only", action="append", choices=[*GROUPS, *LAPTOP, *STACK], metavar="NAME", help="one of those below; repeatable"
     )
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
     parser.add_argument(
@@ -68,7 +75,8 @@ def main(arguments: Sequence[str]) -> int:
         if options.profile:
             print(profile(Path(folder), Run(options.quick, _Progress("profile").tell)))
             return 0
-        results = _measure(options.only or list(BENCHMARKS), Path(folder), quick=options.quick)
+        asked = [name for each in options.only or GROUPS for name in GROUPS.get(each, [each])]
+        results = _measure(asked, Path(folder), quick=options.quick)
     for path in (options.json, options.report):
         path.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps({result.name: result.as_json() for result in results}, indent=2) + "\n")
@@ -82,12 +90,40 @@ def main(arguments: Sequence[str]) -> int:
 def _measure(names: Sequence[str], folder: Path, *, quick: bool) -> list[Result]:
     results: list[Result] = []
     for name in dict.fromkeys(names):
-        place = folder / name
-        place.mkdir()
-        progress = _Progress(name)
-        results += BENCHMARKS[name](place, Run(quick, progress.tell))
-        progress.end()
+        if name in LAPTOP:
+            with _begun(name, folder, quick=quick) as (place, run):
+                results += LAPTOP[name](place, run)
+    if any(name in STACK for name in names):
+        results += _measure_stack([name for name in STACK if name in names], folder, quick=quick)
     return results
+
+
+def _measure_stack(names: Sequence[str], folder: Path, *, quick: bool) -> list[Result]:
+    """All of them on one stack."""
+    results: list[Result] = []
+    try:
+        with _begun("stack", folder, quick=quick) as (_, run):
+            run.tell("starting every engine, half a minute")
+            stack = Stack()
+    except StackMissingError as error:
+        print(f"SKIPPED {', '.join(names)}: {error}", file=sys.stderr)
+        return []
+    try:
+        for name in names:
+            with _begun(name, folder, quick=quick) as (place, run):
+                results += STACK[name](stack, place, run)
+    finally:
+        stack.close()
+    return results
+
+
+@contextmanager
+def _begun(name: str, folder: Path, *, quick: bool) -> Iterator[tuple[Path, Run]]:
+    place = folder / name
+    place.mkdir()
+    progress = _Progress(name)
+    yield place, Run(quick, progress.tell)
+    progress.end()
 
 
 class _Progress:

@@ -12,7 +12,7 @@ from bench.baselines.naive_feed import naive_feed
 from bench.result import Goal, Result, Run, median, percentile
 from bench.servers import development_ini, running
 from bench.warm_feed import FEED
-from bench.world import World
+from bench.world import World, laptop_shards
 
 _FOLLOWED, _PHOTOS_EACH = 500, 40
 _DAY_S = 86_400.0
@@ -23,7 +23,7 @@ def run(folder: Path, run: Run) -> list[Result]:
     viewers = 5 if run.quick else 16
     ini, port = development_ini(folder / "cold", api__rate_limit="1000000000")
     run.tell(f"writing {_FOLLOWED * _PHOTOS_EACH:,} photos")
-    world = World(ini)
+    world = World(laptop_shards(ini))
     kinds = {"active": _active_accounts(world), "silent": _silent_accounts(world)}
     tokens = {kind: [_viewer(world, followed) for _ in range(viewers)] for kind, followed in kinds.items()}
     world.write()

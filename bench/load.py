@@ -6,11 +6,12 @@ checks every status and every length.
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import selectors
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 _ANSWER_S = 10.0
@@ -37,33 +38,45 @@ class Load:
 
 def measure(port: int, request: bytes, *, connections: int, seconds: float, length: int | None = None) -> Load:
     """Load the server for a while; every answer must have a body of ``length`` bytes. Raises ``BadAnswerError``."""
+    return measure_each(port, [[request]] * connections, seconds=seconds, length=length)
+
+
+def measure_each(
+    port: int, cycles: Sequence[Sequence[bytes]], *, seconds: float, length: int | None = None
+) -> Load:
+    """The same with a cycle of requests for each connection, which it goes round and round."""
     # Spawned, not forked: nothing of ours runs in it, and it is the same on every system.
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_run, (port, request, connections, seconds, length))
+        return pool.apply(_run, (port, cycles, seconds, length))
 
 
-def request_for(port: int, path: str, headers: Mapping[str, str] | None = None) -> bytes:
-    """The bytes of a GET."""
+def request_for(
+    port: int, path: str, headers: Mapping[str, str] | None = None, *, method: str = "GET", body: bytes = b""
+) -> bytes:
+    """The bytes of a request."""
+    if body:
+        headers = {**(headers or {}), "Content-Length": str(len(body))}
     lines = [
-        f"GET {path} HTTP/1.1",
+        f"{method} {path} HTTP/1.1",
         f"Host: 127.0.0.1:{port}",
         *(f"{name}: {value}" for name, value in (headers or {}).items()),
     ]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+    return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
 
 
 class _Connection:
     """One connection and the answer that is on its way."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, cycle: Sequence[bytes]) -> None:
+        self._requests = itertools.cycle(cycle)
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=_ANSWER_S)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.asked_at = 0.0
         self.read = b""
 
-    def ask(self, request: bytes) -> None:
+    def ask(self) -> None:
         self.asked_at = time.perf_counter()
-        self.socket.sendall(request)
+        self.socket.sendall(next(self._requests))
 
     def take(self, length: int | None) -> bool:
         """Read what is there; whether the answer is complete. Raises ``BadAnswerError``."""
@@ -99,16 +112,16 @@ def answer_bytes(data: bytes, length: int | None) -> int | None:
     return end + 4 + body
 
 
-def _run(port: int, request: bytes, connections: int, seconds: float, length: int | None) -> Load:
+def _run(port: int, cycles: Sequence[Sequence[bytes]], seconds: float, length: int | None) -> Load:
     selector = selectors.DefaultSelector()
     latencies: list[float] = []
     clock = time.perf_counter
-    opened = [_Connection(port) for _ in range(connections)]
+    opened = [_Connection(port, cycle) for cycle in cycles]
     for each in opened:
         selector.register(each.socket, selectors.EVENT_READ, each)
     started = clock()
     for each in opened:
-        each.ask(request)
+        each.ask()
     while (now := clock()) - started < seconds:
         ready = selector.select(_ANSWER_S)
         if not ready:
@@ -116,7 +129,7 @@ def _run(port: int, request: bytes, connections: int, seconds: float, length: in
         for key, _ in ready:
             if key.data.take(length):
                 latencies.append((clock() - key.data.asked_at) * 1000)
-                key.data.ask(request)
+                key.data.ask()
     for each in opened:
         each.socket.close()
     return Load(len(latencies), now - started, latencies)

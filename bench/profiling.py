@@ -15,6 +15,7 @@ from bench.load import measure, request_for
 from bench.result import Run
 from bench.servers import development_ini, running
 from bench.warm_feed import FEED, write_world
+from bench.world import World, laptop_shards
 
 _SHOW = "/-/profile"
 Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
@@ -52,7 +53,7 @@ def profile(folder: Path, run: Run) -> str:
     with path.open("w") as file:
         ini.write(file)
     run.tell("writing people and photos")
-    headers = {"Authorization": f"Bearer {write_world(path)}"}
+    headers = {"Authorization": f"Bearer {write_world(World(laptop_shards(path)))}"}
     with running(path, port, path="/readyz"):
         run.tell("profiling")
         measure(port, request_for(port, FEED, headers), connections=1, seconds=2 if run.quick else 8)

@@ -1,4 +1,4 @@
-"""Servers to measure, each started by ``pserve`` from an ini file of its own and stopped by its process id."""
+"""Servers to measure: the laptop's by ``pserve`` from an ini file of its own; each is stopped by its process id."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def development_ini(folder: Path, *, app: Mapping[str, str] | None = None, **set
     baseline runs under the very same ``[server:main]``.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    port = _free_port()
+    port = free_port()
     ini = configparser.RawConfigParser()
     ini.optionxform = str  # type: ignore[assignment,method-assign]
     ini.read(ROOT / "development.ini")
@@ -58,11 +58,18 @@ def running(ini: Path, port: int, *, path: str) -> Iterator[Server]:
     log_path = ini.with_suffix(".log")
     with log_path.open("ab") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+    with answers_soon(process, port, path=path, log_path=log_path) as server:
+        yield server
+
+
+@contextmanager
+def answers_soon(process: subprocess.Popen[bytes], port: int, *, path: str, log_path: Path) -> Iterator[Server]:
+    """The server from the moment that ``path`` answers 200; it is stopped in the end. Raises ``RuntimeError``."""
     try:
         deadline = time.monotonic() + _START_S
         while not _answers(port, path):
             if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"{ini} did not start:\n{log_path.read_text()[-4000:]}")
+                raise RuntimeError(f"the server did not start:\n{log_path.read_text()[-4000:]}")
             time.sleep(0.05)
         yield Server(port, process.pid)
     finally:
@@ -85,7 +92,8 @@ def _answers(port: int, path: str) -> bool:
         connection.close()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port on which nobody listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

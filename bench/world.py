@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import itertools
 import secrets
 from collections import defaultdict
 from collections.abc import Sequence
@@ -21,6 +22,9 @@ from photoapp.sharding.schema import prepare
 from photoapp.sharding.shards import Shards
 
 _CLIENT_ID = "be" * 16
+_worlds = itertools.count()
+_IDS_EACH = 1_000_000
+"""Of a world: two in one installation have neither ids nor names in common."""
 _SIDES = {
     "thumbnail": (150, 150),
     "low_resolution": (306, 230),
@@ -29,27 +33,33 @@ _SIDES = {
 }
 
 
+def laptop_shards(ini: Path) -> Shards:
+    """The shards of an ini file, made if need be."""
+    sections = configparser.ConfigParser(interpolation=configparser.BasicInterpolation())
+    sections.optionxform = str  # type: ignore[assignment,method-assign]
+    sections.read(ini)
+    shards = Shards(ShardMap(parse_settings(ShardSettings, "shards", dict(sections["app:main"]))))
+    prepare(shards, ini)
+    return shards
+
+
 class World:
     """Rows are collected and then written at once; they look like those that the server itself would have written."""
 
-    def __init__(self, ini: Path) -> None:
-        sections = configparser.ConfigParser(interpolation=configparser.BasicInterpolation())
-        sections.optionxform = str  # type: ignore[assignment,method-assign]
-        sections.read(ini)
-        self.shards = Shards(ShardMap(parse_settings(ShardSettings, "shards", dict(sections["app:main"]))))
-        prepare(self.shards, ini)
+    def __init__(self, shards: Shards) -> None:
+        self.shards = shards
         self._rows: dict[tuple[int, type[Base]], list[dict[str, Any]]] = defaultdict(list)
-        self._drawn = 0
+        self._drawn = next(_worlds) * _IDS_EACH
         self._now_ms = int(datetime.now(UTC).timestamp() * 1000)
         self._oldest_s = (self._now_ms - EPOCH_MS) / 1000 - 3600.0
 
-    def person(self) -> int:
+    def person(self, *, followers: int = 0) -> int:
         """A new account, on the shards in turn; it has been there for longer than any photo."""
         id_ = self._id(self._drawn % self.shards.count, self._oldest_s)
         name = f"person{self._drawn}"
         self._add(
             id_, User, id=id_, username=name, full_name=name.title(), email=f"{name}@mail.example", password_hash="",
-            username_claim_id=self._drawn, email_claim_id=self._drawn,
+            username_claim_id=self._drawn, email_claim_id=self._drawn, followed_by_count=followers,
         )  # fmt: skip
         return id_
 

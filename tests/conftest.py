@@ -92,7 +92,8 @@ def shards(shard_settings: dict[str, str]) -> Iterator[Shards]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of the production shape share one: half of them on each pytest-xdist worker would need two."""
     for item in items:
-        if "stack" in getattr(item, "fixturenames", ()):
+        chosen = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        if "stack" in getattr(item, "fixturenames", ()) or "stack" in chosen:
             item.add_marker(pytest.mark.xdist_group("stack"))
 
 

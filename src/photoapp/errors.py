@@ -137,7 +137,11 @@ class TierUnavailable(Unavailable):
 
 
 class ShardUnavailable(Unavailable):
-    """A shard's database is down, frozen or missing."""
+    """A shard's database is down, frozen or missing. ``database`` is its name, where that is known."""
+
+    def __init__(self, message: str, *, database: str = "") -> None:
+        super().__init__(message)
+        self.database = database
 
 
 class OutcomeUnknown(Unavailable):

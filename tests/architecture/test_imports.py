@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "visibility": {"errors"},
     "imaging": {"errors", "settings"},
     "tiers": {"errors", "settings"},
-    "sharding": {"errors", "models", "settings"},
+    "sharding": {"errors", "models", "settings", "tiers"},
     "services": {"errors", "imaging", "models", "settings", "sharding", "tiers", "visibility"},
     "jobs": {"errors", "models", "services", "settings", "sharding", "tiers"},
     "presenters": {"errors", "models", "services", "settings", "sharding", "tiers", "visibility"},

@@ -1,44 +1,27 @@
 """The server's own tables, read (and, for crowds, filled) beside it: what HTTP must not show, and what takes too long over it."""
 
-import configparser
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from typing import Any
 
 from sqlalchemy import insert, select, update
 
 from photoapp.models import Base, Comment, Follow, FollowState, Like, Media, User
-from photoapp.sharding.shards import Shards
 from support.people import Person
-from support.server import Server
-from support.shards import open_shards
+from support.server import Running, shards_of
 
 
-@contextmanager
-def shards_of(server: Server) -> Iterator[Shards]:
-    """The shards that the server's ini file names."""
-    ini = configparser.ConfigParser()
-    ini.read(server.ini)
-    app = ini["app:main"]
-    shards = open_shards({key: app[key] for key in ("shards.databases", "shards.count")})
-    try:
-        yield shards
-    finally:
-        shards.close()
-
-
-def row_of(server: Server, model: type[Base], id_: str) -> dict[str, Any]:
+def row_of(server: Running, model: type[Base], id_: str) -> dict[str, Any]:
     """All columns of one row by its id; of a composite id the first half."""
     number = int(id_.partition("_")[0])
     table = model.__table__
-    with shards_of(server) as shards, shards.read(shards.of(number)) as connection:
+    with closing(shards_of(server)) as shards, shards.read(shards.of(number)) as connection:
         return dict(connection.execute(select(table).where(table.c.id == number)).one()._mapping)
 
 
-def crowd(server: Server, person: Person, media_id: str, size: int) -> list[str]:
+def crowd(server: Running, person: Person, media_id: str, size: int) -> list[str]:
     """Usernames of many accounts that follow the person and like the photo, in the order in which they did."""
     photo, names = int(media_id.partition("_")[0]), [f"crowd{person.id}.{number}" for number in range(size)]
-    with shards_of(server) as shards:
+    with closing(shards_of(server)) as shards:
         shard = shards.of(photo)
         ids, versions = shards.ids.draw(shard, count=size), shards.ids.draw(shard, count=size)
         people = [
@@ -70,10 +53,10 @@ def crowd(server: Server, person: Person, media_id: str, size: int) -> list[str]
     return names
 
 
-def chatter(server: Server, person: Person, media_id: str, texts: list[str]) -> None:
+def chatter(server: Running, person: Person, media_id: str, texts: list[str]) -> None:
     """Comments of one person on a photo of their own, in this order. Shown once the photo changes over HTTP."""
     photo, author = int(media_id.partition("_")[0]), int(person.id)
-    with shards_of(server) as shards:
+    with closing(shards_of(server)) as shards:
         shard = shards.of(photo)
         ids = shards.ids.draw(shard, count=len(texts))
         rows = [

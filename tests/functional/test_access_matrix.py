@@ -119,7 +119,7 @@ def once(app: App) -> dict[str, Person]:
 @pytest.fixture(scope="module", params=["public", "private"])
 def world(request: pytest.FixtureRequest, app: App, once: dict[str, Person]) -> World:
     """One account that is public, one that is private."""
-    canary = f"canary{request.param}{app.server.port}"
+    canary = f"canary{request.param}{app.client_id[:8]}"
     people = {role: app.sign_up() for role in COLUMNS if role not in {"unscoped", "client"}}
     owner = app.sign_up(f"{canary}name")
     people |= {"owner": owner, "unscoped": app.log_in(people["follower"].username, scope="basic")}

@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from support.people import App, Person, data_of, error_of
-from support.server import Server
+from support.server import Running, Server
 
 TOKEN = "the operators' own token"
 LIMIT = 20
@@ -111,8 +111,8 @@ def test_ops_paths_do_not_exist_without_the_ops_token(strict: Server, strict_app
     assert answer.status_code == 200
 
 
-def test_status_names_every_tier_and_database(server: Server) -> None:
-    status = requests.get(f"{server.url}/statusz", timeout=30).json()
+def test_status_names_every_tier_and_database(server: Running) -> None:
+    status = requests.get(f"{server.url}/statusz", headers=server.operator, timeout=30).json()
 
     assert {"storage", "feed", "session", "cache", "queue"} <= status["tiers"].keys()
     assert all(tier["up"] is True for tier in status["tiers"].values())
@@ -121,10 +121,10 @@ def test_status_names_every_tier_and_database(server: Server) -> None:
     assert "postgres@" not in repr(status)
 
 
-def test_metrics_count_requests_by_route_and_hold_no_ids(server: Server, alice: Person) -> None:
+def test_metrics_count_requests_by_route_and_hold_no_ids(server: Running, alice: Person) -> None:
     alice.get("/users/self")
 
-    answer = requests.get(f"{server.url}/metrics", timeout=30)
+    answer = requests.get(f"{server.url}/metrics", headers=server.operator, timeout=30)
 
     assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
     assert 'photoapp_request_seconds_count{method="GET",route="self",status="200"}' in answer.text
@@ -132,7 +132,7 @@ def test_metrics_count_requests_by_route_and_hold_no_ids(server: Server, alice: 
     assert alice.token not in answer.text
 
 
-def test_health_and_readiness_are_for_everybody(server: Server, strict: Server) -> None:
+def test_health_and_readiness_are_for_everybody(server: Running, strict: Server) -> None:
     for each in (server, strict):
         assert requests.get(f"{each.url}/healthz", timeout=30).json() == {"status": "ok"}
         assert requests.get(f"{each.url}/readyz", timeout=30).json() == {"status": "ready"}
@@ -144,7 +144,7 @@ def data_less(answer: requests.Response) -> bool:
     return answer.status_code == 200 and "meta" not in answer.json() and "X-Ratelimit-Limit" not in answer.headers
 
 
-def test_no_token_or_password_is_logged(server: Server, app: App, alice: Person) -> None:
+def test_no_token_or_password_is_logged(server: Running, app: App, alice: Person) -> None:
     app.http.get(f"{server.url}/v1/users/self", params={"access_token": alice.token}, timeout=30)
     app.http.get(
         f"{server.url}/v1/users/self",
@@ -154,4 +154,4 @@ def test_no_token_or_password_is_logged(server: Server, app: App, alice: Person)
     data_of(alice.call("GET", "/users/self"))
 
     for secret in (alice.token.rpartition(".")[2], "canary-token", "canary-secret", "correct horse battery"):
-        assert secret not in server.log
+        assert secret not in server.written

@@ -1,16 +1,18 @@
 """POST /oauth/access_token: the password grant."""
 
 import re
+from contextlib import closing
 from typing import Any
 
 import pytest
 import requests
-from rows import row_of, shards_of
+from rows import row_of
 from shapes import check_card
 from sqlalchemy import select
 
 from photoapp.models import Token, User
 from support.people import PASSWORD, App, Person, error_of
+from support.server import shards_of
 
 
 def ask(app: App, **changes: Any) -> requests.Response:
@@ -84,7 +86,7 @@ def test_wrong_clients_and_other_grants_are_refused_bare(app: App, alice: Person
 def test_tokens_and_passwords_are_stored_only_as_hashes(app: App, alice: Person) -> None:
     row = row_of(app.server, User, alice.id)
     assert row["password_hash"].startswith("$argon2id$")
-    with shards_of(app.server) as shards, shards.read(shards.of(int(alice.id))) as connection:
+    with closing(shards_of(app.server)) as shards, shards.read(shards.of(int(alice.id))) as connection:
         tokens = connection.execute(select(Token.__table__).where(Token.user_id == int(alice.id))).all()
 
     assert tokens

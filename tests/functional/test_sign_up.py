@@ -115,7 +115,7 @@ def test_a_refused_sign_up_leaves_its_username_free(app: App, alice: Person) -> 
 
 
 def test_a_repeat_with_its_key_finds_the_account_it_made(app: App) -> None:
-    fields, key = form(), {"Idempotency-Key": f"sign-up {form()['username']} {app.server.port}"}
+    fields, key = form(), {"Idempotency-Key": f"sign-up {form()['username']} {app.client_id}"}
 
     first, second = sign_up(app, key, **fields), sign_up(app, key, **fields)
 
@@ -126,7 +126,7 @@ def test_a_repeat_with_its_key_finds_the_account_it_made(app: App) -> None:
 
 
 def test_a_key_whose_sign_up_was_refused_serves_the_next_try(app: App) -> None:
-    fields, key = form(password="short"), {"Idempotency-Key": f"second chance {app.server.port}"}
+    fields, key = form(password="short"), {"Idempotency-Key": f"second chance {app.client_id}"}
     assert sign_up(app, key, **fields).status_code == 400
 
     assert data_of(sign_up(app, key, **{**fields, "password": PASSWORD}))["username"] == fields["username"]

@@ -28,7 +28,7 @@ def refused(person: Person, photo: bytes | None, headers: Any = None, **form: An
 
 def stored(person: Person) -> set[Path]:
     """Every upload that gets that far stores its original first."""
-    return {path for path in (person.app.server.folder / "storage").glob("original*/**/*") if path.is_file()}
+    return {path for path in person.app.server.objects.glob("original*/**/*") if path.is_file()}
 
 
 def test_what_is_accepted_is_stored_where_refusals_are_looked_for(alice: Person) -> None:

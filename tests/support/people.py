@@ -10,7 +10,7 @@ from typing import Any
 import requests
 
 import samples
-from support.server import Server
+from support.server import Running
 from support.wait import wait_until
 
 PASSWORD = "correct horse battery"
@@ -26,13 +26,13 @@ class ApiError(AssertionError):
 class App:
     """A trusted client of one server."""
 
-    server: Server
+    server: Running
     client_id: str
     client_secret: str
     http: requests.Session = field(default_factory=requests.Session)
 
     @classmethod
-    def of(cls, server: Server) -> "App":
+    def of(cls, server: Running) -> "App":
         """Make the client with the command, as an admin does."""
         made = json.loads(server.photoapp("clients", "create", "tests", "--trusted", "--json").stdout)
         return cls(server, made["client_id"], made["client_secret"])

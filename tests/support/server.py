@@ -8,9 +8,13 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
 import requests
 
+from photoapp.settings import parse_settings
+from photoapp.sharding.map import ShardMap, ShardSettings
+from photoapp.sharding.shards import Shards
 from support.shards import ROOT
 from support.wait import wait_until
 
@@ -27,14 +31,51 @@ FAST = {
 }
 
 
+class Running(Protocol):
+    """What tests ask of a server, whatever its shape: the laptop's below, or production's in ``support.stack``."""
+
+    url: str
+    ini: Path
+    env: Mapping[str, str]
+    """What its processes were started with; it goes before the ini file."""
+
+    @property
+    def operator(self) -> Mapping[str, str]:
+        """The headers that ``/statusz`` and ``/metrics`` ask for."""
+
+    @property
+    def objects(self) -> Path:
+        """The folder in which photos lie, under their keys or nearly."""
+
+    @property
+    def written(self) -> str:
+        """What it has logged so far."""
+
+    def photoapp(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command beside it, on the same ini file."""
+
+
+def shards_of(server: Running) -> Shards:
+    """The server's shards, for this process."""
+    ini = configparser.ConfigParser()
+    ini.read(server.ini)
+    keys = {key: value for key, value in ini["app:main"].items() if key.startswith("shards.")}
+    return Shards(ShardMap(parse_settings(ShardSettings, "shards", keys, server.env)))
+
+
 class Server:
     """``development.ini`` with changes. ``settings`` are keys of ``[app:main]``."""
+
+    operator: Mapping[str, str] = {}
+    """Nothing: it trusts the machine that it is on."""
 
     def __init__(self, folder: Path, settings: Mapping[str, str] | None = None) -> None:
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.ini = folder / "server.ini"
+        self.env = dict(os.environ)
+        self.objects = folder / "storage"
         self.settings = {**FAST, **(settings or {})}
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
@@ -58,7 +99,7 @@ class Server:
         return self._process.pid
 
     @property
-    def log(self) -> str:
+    def written(self) -> str:
         """What it has written so far."""
         return (self.folder / "log").read_text()
 
@@ -73,7 +114,7 @@ class Server:
             str(self.ini),
         ]
         with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, env=dict(os.environ))
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, env=self.env)
         wait_until(self._answers, within_s=60, what=f"{self.ini}")
         return self
 
@@ -91,11 +132,11 @@ class Server:
     def photoapp(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command beside the server, on the same ini file."""
         command = [sys.executable, "-W", "ignore", "-m", "photoapp.cli", "-c", str(self.ini), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=check, timeout=120)
+        return subprocess.run(command, capture_output=True, text=True, check=check, timeout=120, env=self.env)
 
     def _answers(self) -> bool:
         if self._process is None or self._process.poll() is not None:
-            raise RuntimeError(f"the server ended:\n{self.log}")
+            raise RuntimeError(f"the server ended:\n{self.written}")
         try:
             return requests.get(f"{self.url}/readyz", timeout=5).status_code == 200
         except requests.ConnectionError:

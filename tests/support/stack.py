@@ -87,6 +87,16 @@ class ProductionStack:
         process = psutil.Process(self.pid(name))
         return [process, *process.children(recursive=True)]
 
+    @property
+    def objects(self) -> Path:
+        """The folder of the S3's bucket."""
+        return self.var / "stack/s3/objects/photos"
+
+    @property
+    def written(self) -> str:
+        """What the server and the workers have logged so far."""
+        return "".join(map(self.log, ("server", *WORKERS)))
+
     def log(self, name: str) -> str:
         """What it has written."""
         return (self.var / f"stack/log/{name}.log").read_text()

@@ -23,8 +23,9 @@ from photoapp.tiers.storage import StorageTier
 def init(installation: Installation, *, as_json: bool) -> None:
     """Make a new installation, or bring an old one up to date.
 
-    Folders, every shard's tables, and who each shard is. Safe to repeat: what is there stays, and tables of an older release are brought up to date. The databases
-    themselves must exist and be reachable; on a laptop they are files and are made, too.
+    Makes folders, every shard's tables, and who each shard is. Safe to repeat: what is there stays, and tables of
+    an older release are upgraded. The databases themselves must exist and be reachable; on a laptop they are
+    files and are made, too.
     """
     settings = installation.settings
     shards = Shards(ShardMap(parse_settings(ShardSettings, "shards", settings, os.environ)))

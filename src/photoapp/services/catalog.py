@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from pyramid.config import Configurator
@@ -82,9 +83,14 @@ class Catalog:
             dict(zip(photo_ids, values[len(account_ids) :], strict=True)),
         )
 
-    def accounts(self, ids: Iterable[int], *, versions: Versions | None = None) -> dict[int, Account]:
-        """Accounts by id, whatever their state; unknown ids are left out."""
-        return self._through(self._accounts, list(dict.fromkeys(ids)), "accounts", versions)
+    def accounts(
+        self, ids: Iterable[int], *, versions: Versions | None = None, away: set[str] | None = None
+    ) -> dict[int, Account]:
+        """Accounts by id, whatever their state; unknown ids are left out.
+
+        With ``away``, what is in no cache and whose database is away is left out too, and the database's name added.
+        """
+        return self._through(self._accounts, list(dict.fromkeys(ids)), "accounts", versions, away)
 
     def account(self, id_: int) -> Account | None:
         """One account, or None."""
@@ -94,11 +100,13 @@ class Catalog:
         """Whom the viewer follows, blocks and is blocked by. ``ANYONE`` for a client without a user."""
         if id_ is None:
             return ANYONE
-        return self._through(self._viewers, [id_], "accounts", None)[id_]
+        return self._through(self._viewers, [id_], "accounts", None, None)[id_]
 
-    def photos(self, ids: Iterable[int], *, versions: Versions | None = None) -> dict[int, Photo]:
-        """Photos by id, deleted ones too; unknown ids are left out."""
-        return self._through(self._photos, list(dict.fromkeys(ids)), "photos", versions)
+    def photos(
+        self, ids: Iterable[int], *, versions: Versions | None = None, away: set[str] | None = None
+    ) -> dict[int, Photo]:
+        """Photos by id, deleted ones too; unknown ids are left out. ``away`` as with ``accounts``."""
+        return self._through(self._photos, list(dict.fromkeys(ids)), "photos", versions, away)
 
     def photo(self, id_: int) -> Photo | None:
         """One photo, or None."""
@@ -142,15 +150,18 @@ class Catalog:
             result |= liked
         return result
 
-    def _through(self, values: VersionedCache[T], ids: list[int], kind: str, versions: Versions | None) -> dict[int, T]:
+    def _through(
+        self, values: VersionedCache[T], ids: list[int], kind: str, versions: Versions | None, away: set[str] | None
+    ) -> dict[int, T]:
+        load = None if away is None else partial(self._shards.reachable, read=values.load, away=away)
         known: dict[int, int] = getattr(versions, kind) if versions is not None else {}
         asked = [id_ for id_ in ids if id_ not in known]
         if asked:
             more = self.versions(**{kind: asked})
             if more is None:
-                return values.uncached(ids)
+                return values.uncached(ids, load=load)
             known = {**known, **getattr(more, kind)}
-        return values.get_many({id_: known[id_] for id_ in ids})
+        return values.get_many({id_: known[id_] for id_ in ids}, load=load)
 
     def _gather_ids(self, ids: Iterable[int], build: Callable[[Tables, list[int]], Select[Any]]) -> list[Any]:
         groups = self._shards.by_shard(ids)

@@ -9,7 +9,7 @@ from typing import Any
 from pyramid.config import Configurator
 from sqlalchemy import Select
 
-from photoapp.errors import TierUnavailable
+from photoapp.errors import ShardUnavailable, TierUnavailable
 from photoapp.models import Delivery, Media, MediaState
 from photoapp.services.catalog import Catalog
 from photoapp.services.merging import MergingAccounts
@@ -49,22 +49,24 @@ class FeedService:
         self._catalog = catalog
         self._settings = settings
 
-    def batch(self, viewer: Viewer, *, below: int | None, above: int | None, count: int) -> tuple[Batch, bool]:
-        """Up to ``count`` ids below ``below`` and above ``above``, newest first; and whether the answer is degraded."""
+    def batch(
+        self, viewer: Viewer, *, below: int | None, above: int | None, count: int, away: set[str]
+    ) -> tuple[Batch, bool]:
+        """Up to ``count`` ids below ``below`` and above ``above``, newest first; and whether the feed tier was away.
+
+        Databases that are away are left out, and their names added to ``away``.
+        """
         assert viewer.id is not None  # noqa: S101 - a feed is somebody's; the view asked for a user
         try:
             page = self._feed.page(viewer.id, count=count, max_id=below, min_id=above)
-            if page is None:
-                ids = self.rebuild(viewer.id)
-                if ids is None:
-                    return self._from_shards(viewer, below, above, count), False
+            if page is None and self.rebuild(viewer.id, away=away) is not None:
                 page = self._feed.page(viewer.id, count=count, max_id=below, min_id=above)
-                if page is None:
-                    return self._from_shards(viewer, below, above, count), False
         except TierUnavailable:
-            return self._degraded(viewer, below, above, count), True
+            return self._degraded(viewer, below, above, count, away), True
+        if page is None:
+            return self._from_shards(viewer, below, above, count, away), False
         merged = self._merging.among(viewer.follows)
-        rows = self._with_merged(merged, page, below, above, count) if merged else page.ids
+        rows = self._with_merged(merged, page, below, above, count, away=away) if merged else page.ids
         if len(rows) >= count or page.complete:
             ended = page.complete and not page.more and len(rows) < count
             return Batch([(id_, id_) for id_ in rows], ended=ended), False
@@ -72,11 +74,14 @@ class FeedService:
         edge = min(below or MAX_ID, page.floor or MAX_ID)
         if above is not None and above >= edge:
             return Batch([(id_, id_) for id_ in rows], ended=True), False
-        rest = self._from_shards(viewer, edge, above, count - len(rows))
+        rest = self._from_shards(viewer, edge, above, count - len(rows), away)
         return Batch([(id_, id_) for id_ in rows] + rest.rows, ended=rest.ended), False
 
-    def rebuild(self, user_id: int) -> list[int] | None:
-        """Build the list from the shards; None if another build holds it. Raises ``TierUnavailable``."""
+    def rebuild(self, user_id: int, *, away: set[str] | None = None) -> list[int] | None:
+        """Build the list from the shards; None if another build holds it. Raises ``TierUnavailable``.
+
+        Raises ``ShardUnavailable``, unless ``away`` is there to take the names of databases that are away: then None.
+        """
         token = self._feed.begin_build(user_id)
         if token is None:
             return None
@@ -84,30 +89,47 @@ class FeedService:
         # the list.
         viewer = self._catalog.viewer(user_id)
         length = self._settings.built_length
-        ids = newest_media(self._shards, _authors(viewer), below=None, above=None, count=length + 1)
+        found: set[str] = set() if away is None else away
+        ids = self._newest(_authors(viewer), found, below=None, above=None, count=length + 1)
+        if found:
+            # No list stands for built that lacks somebody's photos.
+            self._feed.drop([user_id])
+            if away is None:
+                raise ShardUnavailable(f"{', '.join(sorted(found))}: unavailable")
+            return None
         self._feed.finish_build(user_id, token, ids[:length], complete=len(ids) <= length)
         return ids
 
     def _with_merged(
-        self, authors: frozenset[int], page: FeedPage, below: int | None, above: int | None, count: int
+        self,
+        authors: frozenset[int],
+        page: FeedPage,
+        below: int | None,
+        above: int | None,
+        count: int,
+        *,
+        away: set[str],
     ) -> list[int]:
         """The page's ids and those that nobody pushed, together, down to where the list's own stretch is known."""
-        merged = newest_media(self._shards, authors, below=below, above=above, count=count, delivery=Delivery.MERGE)
+        merged = self._newest(authors, away, below=below, above=above, count=count, delivery=Delivery.MERGE)
         end = 0 if page.complete else page.floor
         floor = page.ids[-1] if page.more else end
         together = {*page.ids, *(id_ for id_ in merged if id_ >= floor)}
         return sorted(together, reverse=True)[:count]
 
-    def _from_shards(self, viewer: Viewer, below: int | None, above: int | None, count: int) -> Batch:
-        ids = newest_media(self._shards, _authors(viewer), below=below, above=above, count=count)
+    def _from_shards(self, viewer: Viewer, below: int | None, above: int | None, count: int, away: set[str]) -> Batch:
+        ids = self._newest(_authors(viewer), away, below=below, above=above, count=count)
         return Batch([(id_, id_) for id_ in ids], ended=len(ids) < count)
 
-    def _degraded(self, viewer: Viewer, below: int | None, above: int | None, count: int) -> Batch:
+    def _degraded(self, viewer: Viewer, below: int | None, above: int | None, count: int, away: set[str]) -> Batch:
         # Ids are drawn in time order, so the highest are the accounts that joined last; any bound is arbitrary, this
         # one is stable.
         authors = [viewer.id or 0, *sorted(viewer.follows, reverse=True)[:DEGRADED_ACCOUNTS]]
-        ids = newest_media(self._shards, authors, below=below, above=above, count=count)
+        ids = self._newest(authors, away, below=below, above=above, count=count)
         return Batch([(id_, id_) for id_ in ids], ended=len(ids) < count)
+
+    def _newest(self, owners: Collection[int], away: set[str], **bounds: Any) -> list[int]:
+        return self._shards.reachable(owners, lambda some: newest_media(self._shards, some, **bounds), away)
 
 
 def _authors(viewer: Viewer) -> Collection[int]:

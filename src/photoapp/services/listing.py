@@ -10,6 +10,7 @@ from pyramid.config import Configurator
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import InstrumentedAttribute
 
+from photoapp.errors import ShardUnavailable
 from photoapp.models import Block, Comment, Follow, Following, FollowState, Like, Liked
 from photoapp.services.catalog import Catalog, Versions
 from photoapp.services.facts import Account, Photo, Remark
@@ -30,7 +31,8 @@ class Gallery:
     accounts: dict[int, Account]
     liked: set[int] | None
     next_cursor: int | None
-    degraded: bool = False
+    degraded: frozenset[str]
+    """What was away, so that something may be missing: ``feed``, ``shards``."""
 
 
 class ListingService:
@@ -43,24 +45,26 @@ class ListingService:
 
     def gallery(self, viewer: Viewer, photos: list[Photo], *, next_cursor: int | None = None) -> Gallery:
         """The photos with what presenting them needs. The caller has asked for their visibility."""
-        hydrated = _Hydration(self._catalog, viewer)
+        hydrated = _Hydration(self._shards, self._catalog, viewer, set())
         hydrated.take(photos)
         return hydrated.gallery(Page(photos, next_cursor))
 
     def feed(self, viewer: Viewer, *, count: int, max_id: int | None, min_id: int | None) -> Gallery:
         """The home feed: the viewer's own photos and those of whom the viewer follows, whatever the list holds."""
-        degraded = False
+        away: set[str] = set()
+        degraded: set[str] = set()
 
         def fetch(cursor: int | None, wanted: int) -> Batch:
-            nonlocal degraded
-            batch, weaker = self._feeds.batch(viewer, below=cursor, above=min_id, count=wanted)
-            degraded = degraded or weaker
+            batch, weaker = self._feeds.batch(viewer, below=cursor, above=min_id, count=wanted, away=away)
+            if weaker:
+                degraded.add("feed")
             return batch
 
         def followed(account: Account) -> bool:
             return account.id == viewer.id or account.id in viewer.follows
 
-        return self._fill(viewer, fetch, count=count, start=max_id, also=followed, degraded=lambda: degraded)
+        hydration = _Hydration(self._shards, self._catalog, viewer, away, also=followed)
+        return hydration.gallery(fill_page(fetch, hydration.admit, count=count, start=max_id), degraded)
 
     def recent(self, viewer: Viewer, owner_id: int, *, count: int, max_id: int | None, min_id: int | None) -> Gallery:
         """An account's photos, newest first."""
@@ -188,12 +192,9 @@ class ListingService:
         *,
         count: int,
         start: int | None,
-        also: Callable[[Account], bool] = lambda _: True,
-        degraded: Callable[[], bool] = lambda: False,
     ) -> Gallery:
-        hydration = _Hydration(self._catalog, viewer, also=also)
-        page = fill_page(fetch, hydration.admit, count=count, start=start)
-        return hydration.gallery(page, degraded=degraded())
+        hydration = _Hydration(self._shards, self._catalog, viewer, set())
+        return hydration.gallery(fill_page(fetch, hydration.admit, count=count, start=start))
 
     def _rows(self, id_: int, statement: Any) -> list[Any]:
         with self._shards.read(self._shards.of(id_)) as connection:
@@ -201,11 +202,25 @@ class ListingService:
 
 
 class _Hydration:
-    """One list's photos and accounts, each fetched once however many rounds the page takes."""
+    """One list's photos and accounts, each fetched once however many rounds the page takes.
 
-    def __init__(self, catalog: Catalog, viewer: Viewer, *, also: Callable[[Account], bool] = lambda _: True) -> None:
+    What is on a database that is away and in no cache is left out: photos, and people whom the others name. The names
+    of such databases go into ``away``.
+    """
+
+    def __init__(
+        self,
+        shards: Shards,
+        catalog: Catalog,
+        viewer: Viewer,
+        away: set[str],
+        *,
+        also: Callable[[Account], bool] = lambda _: True,
+    ) -> None:
+        self._shards = shards
         self._catalog = catalog
         self._viewer = viewer
+        self._away = away
         self._also = also
         self._accounts: dict[int, Account] = {}
         self._liked: set[int] | None = None if viewer.id is None else set()
@@ -217,26 +232,33 @@ class _Hydration:
         # One round trip asks for the versions of the photos and of everybody they named when this process saw them
         # last; only somebody new to a photo costs another.
         versions = self._catalog.versions(accounts=_everybody(hints), photos=ids)
-        photos = self._catalog.photos(ids, versions=versions)
+        photos = self._catalog.photos(ids, versions=versions, away=self._away)
         live = [photo for photo in photos.values() if photo.is_live]
-        self._accounts.update(self._catalog.accounts(_everybody(live), versions=versions))
-        admitted = [photo for photo in live if self._may_see(photo)]
-        self._note_likes(admitted, versions)
-        return {photo.id: photo for photo in admitted}
+        self._accounts.update(self._catalog.accounts(_everybody(live), versions=versions, away=self._away))
+        admitted = {photo.id: photo for photo in live if self._may_see(photo)}
+        self._shards.reachable(admitted, lambda some: self._note_likes(some, versions), self._away)
+        # Whether the viewer likes a photo stands beside it: without that it is not shown, though a cache had the rest.
+        return {id_: photo for id_, photo in admitted.items() if not self._shards.is_held_by(self._away, id_)}
 
     def take(self, photos: list[Photo]) -> None:
-        """Admit photos without asking: fetch whom they name, and which of them the viewer likes."""
+        """Admit photos without asking: fetch whom they name, and which of them the viewer likes.
+
+        Raises ``ShardUnavailable`` where that, or an owner, cannot be read.
+        """
         versions = self._catalog.versions(accounts=_everybody(photos), photos=[photo.id for photo in photos])
-        self._accounts.update(self._catalog.accounts(_everybody(photos), versions=versions))
-        self._note_likes(photos, versions)
+        self._accounts.update(self._catalog.accounts(_everybody(photos), versions=versions, away=self._away))
+        if self._away and not all(photo.owner_id in self._accounts for photo in photos):
+            raise ShardUnavailable("the shard of an owner is unavailable")
+        self._note_likes([photo.id for photo in photos], versions)
 
-    def _note_likes(self, photos: list[Photo], versions: Versions | None) -> None:
-        if self._liked is not None and self._viewer.id is not None and photos:
-            self._liked |= self._catalog.liked(self._viewer.id, [photo.id for photo in photos], versions)
+    def _note_likes(self, ids: list[int], versions: Versions | None) -> None:
+        if self._liked is not None and self._viewer.id is not None and ids:
+            self._liked |= self._catalog.liked(self._viewer.id, ids, versions)
 
-    def gallery(self, page: Page[Photo], *, degraded: bool = False) -> Gallery:
+    def gallery(self, page: Page[Photo], degraded: Iterable[str] = ()) -> Gallery:
         """What was admitted."""
-        return Gallery(page.items, self._accounts, self._liked, page.next_cursor, degraded)
+        away = {"shards"} if self._away else set()
+        return Gallery(page.items, self._accounts, self._liked, page.next_cursor, frozenset(degraded) | away)
 
     def _may_see(self, photo: Photo) -> bool:
         owner = self._accounts.get(photo.owner_id)

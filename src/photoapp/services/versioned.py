@@ -19,6 +19,8 @@ from photoapp.tiers.cache import CacheTier
 
 T = TypeVar("T")
 
+Load = Callable[[list[int]], dict[int, Any]]
+
 _FILL_WAIT_S = 2.0
 _TTL_S = 24 * 3600.0
 _OVERHEAD = 6
@@ -37,13 +39,13 @@ class VersionedCache(Generic[T]):
         prefix: str,
         *,
         cache: CacheTier,
-        load: Callable[[list[int]], dict[int, Any]],
+        load: Load,
         decode: Callable[[Any], T],
         size_bytes: int,
     ) -> None:
         self._prefix = prefix
         self._cache = cache
-        self._load = load
+        self.load = load
         self._decode = decode
         self._size_bytes = size_bytes
         self._lock = threading.Lock()
@@ -51,22 +53,26 @@ class VersionedCache(Generic[T]):
         self._held_bytes = 0
         self._filling: dict[tuple[int, int], threading.Event] = {}
 
-    def get_many(self, versions: Mapping[int, int]) -> dict[int, T]:
-        """The values of ``{id: version}``; unknown ids are left out. Raises what ``load`` raises."""
+    def get_many(self, versions: Mapping[int, int], *, load: Load | None = None) -> dict[int, T]:
+        """The values of ``{id: version}``; unknown ids are left out. Raises what ``load`` raises.
+
+        A ``load`` of the caller's own may leave out more, but must not give anything else.
+        """
+        load = load or self.load
         found, missing = self._look(versions)
         if not missing:
             return found
         mine, others = self._claim(missing)
         try:
             if mine:
-                found.update(self._fill(mine))
+                found.update(self._fill(mine, load))
         finally:
             self._release(mine)
         for (id_, version), filled in others.items():
             filled.wait(_FILL_WAIT_S)
             again, _ = self._look({id_: version})
             # Unknown, or whoever filled it failed: one look of our own decides which.
-            found.update(again or self._fill({id_: version}))
+            found.update(again or self._fill({id_: version}, load))
         return found
 
     def peek(self, id_: int) -> T | None:
@@ -74,9 +80,9 @@ class VersionedCache(Generic[T]):
         held = self._values.get(id_)
         return held[1] if held else None
 
-    def uncached(self, ids: Iterable[int]) -> dict[int, T]:
+    def uncached(self, ids: Iterable[int], *, load: Load | None = None) -> dict[int, T]:
         """Straight from the truth: where there are no versions to be had."""
-        return {id_: self._decode(raw) for id_, raw in self._load(list(ids)).items()}
+        return {id_: self._decode(raw) for id_, raw in (load or self.load)(list(ids)).items()}
 
     def _look(self, versions: Mapping[int, int]) -> tuple[dict[int, T], dict[int, int]]:
         found: dict[int, T] = {}
@@ -108,12 +114,12 @@ class VersionedCache(Generic[T]):
             for item in mine.items():
                 self._filling.pop(item).set()
 
-    def _fill(self, missing: Mapping[int, int]) -> dict[int, T]:
+    def _fill(self, missing: Mapping[int, int], load: Load) -> dict[int, T]:
         keys = {f"{self._prefix}:{id_}:{version:x}": id_ for id_, version in missing.items()}
         raw = {keys[key]: value for key, value in self._cache.get_many(list(keys)).items()}
         absent = [id_ for id_ in missing if id_ not in raw]
         if absent:
-            loaded = self._load(absent)
+            loaded = load(absent)
             self._cache.set_many({key: loaded[id_] for key, id_ in keys.items() if id_ in loaded}, ttl_s=_TTL_S)
             raw.update(loaded)
         values = {id_: self._decode(value) for id_, value in raw.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +144,7 @@ def _databases_of(name: str, text: str, shards: tuple[int, ...], settings: Shard
     elif url.drivername == "postgresql+psycopg":
         if url.username and url.password is None and settings.password:
             url = url.set(password=settings.password)
-        yield Database(name, url, shards, _postgresql_engine(url, settings))
+        yield Database(name, url, shards, _postgresql_engine(name, url, settings))
     else:
         raise ConfigurationError(
             f"shards.databases: {name} is a {url.drivername}: use sqlite:/// or postgresql+psycopg://"
@@ -160,29 +161,13 @@ def _translated(database: Database, shard: int) -> Engine:
     return database.engine.execution_options(schema_translate_map={None: schema_name(shard)})
 
 
-def _postgresql_engine(url: URL, settings: ShardSettings) -> Engine:
-    arguments: dict[str, Any] = {
-        "connect_timeout": max(1, round(settings.connect_timeout_s)),
-        "tcp_user_timeout": 3000,
-        "application_name": "photoapp",
-    }
-    if settings.behind_pgbouncer:
-        arguments["prepare_threshold"] = None
-    else:
-        limits = {
-            "statement_timeout": settings.statement_timeout_s,
-            "lock_timeout": settings.lock_timeout_s,
-            "idle_in_transaction_session_timeout": 5.0,
-        }
-        arguments["options"] = " ".join(f"-c {name}={round(seconds * 1000)}" for name, seconds in limits.items())
-    return create_engine(
-        url,
-        connect_args=arguments,
-        pool_size=settings.pool_size,
-        max_overflow=settings.pool_size,
-        pool_timeout=2,
-        pool_use_lifo=True,
-    )
+def _postgresql_engine(name: str, url: URL, settings: ShardSettings) -> Engine:
+    try:
+        module: Any = import_module("photoapp.sharding.postgresql")  # here, since a laptop needs no driver
+    except ModuleNotFoundError:
+        raise ConfigurationError("shards.databases: PostgreSQL needs pip install 'photoapp[postgresql]'") from None
+    engine: Engine = module.postgresql_engine(name, url, settings)
+    return engine
 
 
 def _sqlite_engine(url: URL, settings: ShardSettings) -> Engine:

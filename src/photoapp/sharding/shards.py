@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import transaction
 import zope.sqlalchemy
@@ -19,6 +19,8 @@ from photoapp.sharding.generator import IdGenerator
 from photoapp.sharding.ids import MAX_ID, shard_for_name, shard_of
 from photoapp.sharding.map import ShardMap, schema_name
 from photoapp.sharding.writer import Writer
+
+T = TypeVar("T")
 
 Tables = Callable[[type[Base]], Table]
 """The table of a model, on the shard that a statement is being built for."""
@@ -57,7 +59,7 @@ class Shards:
     @contextmanager
     def read(self, shard: int) -> Iterator[Connection]:
         """A connection whose statements are each a snapshot of their own. Raises ``ShardUnavailable``."""
-        with _translated(shard), self._readers[shard].connect() as connection:
+        with self._translated(shard), self._readers[shard].connect() as connection:
             yield connection
 
     @contextmanager
@@ -67,7 +69,7 @@ class Shards:
         Raises ``ShardUnavailable``, or ``OutcomeUnknown`` where the commit was sent and no answer came.
         """
         session = self._session(shard)
-        with _translated(shard, session), session, session.begin():
+        with self._translated(shard, session), session, session.begin():
             yield self._writer(session, shard)
             session.flush()  # here and not by the commit, so that its failure is not taken for an unanswered commit
 
@@ -93,6 +95,25 @@ class Shards:
                 rows.extend(connection.execute(statement).all())
         return rows
 
+    def reachable(self, ids: Iterable[int], read: Callable[[list[int]], T], away: set[str]) -> T:
+        """What ``read`` returns of those ids whose databases are not away; the names of others are put into ``away``.
+
+        However many reads share the set, each database that is away is waited for once.
+        """
+        asked = list(ids)
+        while True:
+            try:
+                return read([id_ for id_ in asked if not self.is_held_by(away, id_)] if away else asked)
+            except ShardUnavailable as error:
+                if error.database in away:
+                    raise
+                away.add(error.database)
+
+    def is_held_by(self, databases: Container[str], id_: int) -> bool:
+        """Whether the id's shard stands in one of these databases."""
+        shard = shard_of(id_)
+        return shard in self.map and self.map.database_of(shard).name in databases
+
     def by_shard(self, ids: Iterable[int]) -> dict[int, list[int]]:
         """Ids grouped by their shard; ids that nobody can have drawn are left out."""
         groups: dict[int, list[int]] = {}
@@ -105,6 +126,18 @@ class Shards:
     def close(self) -> None:
         """Close all pools."""
         self.map.close()
+
+    @contextmanager
+    def _translated(self, shard: int, session: Session | None = None) -> Iterator[None]:
+        try:
+            yield
+        except (DBAPIError, PoolTimeout) as error:
+            if not is_away(error):
+                raise
+            if session is not None and session.info.get(COMMIT_SENT):
+                raise OutcomeUnknown(f"shard {shard}: no answer to the commit") from error
+            database = self.map.database_of(shard).name
+            raise ShardUnavailable(f"shard {shard} is unavailable", database=database) from error
 
     def _session(self, shard: int) -> Session:
         engine = self.map.engine_of(shard).execution_options(photoapp_writes=True)
@@ -133,7 +166,9 @@ def is_away(error: BaseException) -> bool:
     """Whether an error means that a database cannot answer now, and not that a statement of ours is wrong."""
     if isinstance(error, AWAY):
         return True
-    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in _AWAY_STATES
+    return isinstance(error, DBAPIError) and (
+        error.connection_invalidated or getattr(error.orig, "sqlstate", None) in _AWAY_STATES
+    )
 
 
 def _plain_table(model: type[Base]) -> Table:
@@ -148,13 +183,3 @@ def _commit_is_sent(session: Session) -> None:
     session.info[COMMIT_SENT] = True
 
 
-@contextmanager
-def _translated(shard: int, session: Session | None = None) -> Iterator[None]:
-    try:
-        yield
-    except (DBAPIError, PoolTimeout) as error:
-        if not is_away(error):
-            raise
-        if session is not None and session.info.get(COMMIT_SENT):
-            raise OutcomeUnknown(f"shard {shard}: no answer to the commit") from error
-        raise ShardUnavailable(f"shard {shard} is unavailable") from error

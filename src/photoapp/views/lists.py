@@ -18,13 +18,12 @@ from photoapp.types import Request
 
 def answer_gallery(request: Request, gallery: Gallery, *, parameter: str) -> dict[str, Any]:
     """[media] with its next page."""
-    if gallery.degraded:
-        request.degraded.add("feed")
     return envelope(present(request, gallery), next_page(request, parameter, gallery.next_cursor))
 
 
 def present(request: Request, gallery: Gallery) -> list[orjson.Fragment]:
-    """[media]."""
+    """[media]. What is missing since something was away is told in ``X-Degraded``."""
+    request.degraded |= gallery.degraded
     fragments: list[orjson.Fragment] = request.registry.media_presenter.present(
         gallery.photos,
         viewer=request.viewer,

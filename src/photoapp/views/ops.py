@@ -19,6 +19,7 @@ from photoapp.errors import NotFound, Unavailable
 from photoapp.jobs.inspect import lag
 from photoapp.renderers import json_response
 from photoapp.settings import settings_of
+from photoapp.sharding.map import Database
 from photoapp.types import Request
 
 PING_S = 1.0
@@ -62,13 +63,14 @@ def statusz(request: Request) -> Response:
     """GET /statusz: every tier and database, and how far late work is behind."""
     _operators_only(request)
     tiers = request.registry.tiers
-    up = _tiers(request)
+    up, databases = _tiers(request), _shards(request)
     return json_response(
         request,
         {
             "tiers": {tier.kind: {"use": tier.name, "up": up[tier.kind]} for tier in tiers.all()},
-            "databases": {name: {"up": answers} for name, answers in _shards(request).items()},
-            "queues": {name: asdict(each) for name, each in _lags(request).items()},
+            "databases": {name: {"up": answers} for name, answers in databases.items()},
+            # Of all databases together or not at all: it would only wait for the one that is away once more.
+            "queues": {name: asdict(each) for name, each in _lags(request).items()} if all(databases.values()) else {},
         },
     )
 
@@ -103,15 +105,18 @@ def _tiers(request: Request) -> dict[str, bool]:
 
 
 def _shards(request: Request) -> dict[str, bool]:
-    answers = {}
-    for database in request.shards.map.databases:
+    shards, databases = request.shards, request.shards.map.databases
+
+    def answers(database: Database) -> bool:
         try:
-            with request.shards.read(database.shards[0]) as connection:
+            with shards.read(database.shards[0]) as connection:
                 connection.execute(select(literal(1)))
-            answers[database.name] = True
         except Unavailable:
-            answers[database.name] = False
-    return answers
+            return False
+        return True
+
+    with ThreadPoolExecutor(len(databases)) as pool:
+        return dict(zip((database.name for database in databases), pool.map(answers, databases), strict=True))
 
 
 def _lags(request: Request) -> dict[str, Any]:

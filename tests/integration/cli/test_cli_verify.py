@@ -61,6 +61,7 @@ def change(shards: Shards, shard: int, statement: Any) -> None:
 
 def report(server: Server, *arguments: str) -> tuple[int, dict[str, Any]]:
     done = server.photoapp("verify", "--json", *arguments, check=False)
+    assert done.stdout, done.stderr
     (result,) = lines(done.stdout)
     return done.returncode, result
 

@@ -1,6 +1,9 @@
 """Readers, writers and reads over many shards, on both engines."""
 
+import os
+import signal
 import sqlite3
+import time
 from contextlib import ExitStack, closing
 
 import psycopg
@@ -148,8 +151,48 @@ def test_a_stopped_server_is_unavailable_and_used_again_once_it_is_back(shards, 
             shards.gather(range(4), lambda tables, _: select(tables(Meta).c.key))
     finally:
         postgres.start()
+    wait_until(lambda: answers(shards), what="the next probe")
     put(shards, 0, "after")
     assert keys_of(shards, 0) == {"before", "after"}
+
+
+def answers(shards):
+    try:
+        return keys_of(shards, 0) is not None
+    except ShardUnavailable:
+        return False
+
+
+@pytest.mark.parametrize("engine", ["postgresql"])
+def test_a_server_that_was_only_restarted_costs_nobody_an_answer(shards, postgres):
+    with ExitStack() as stack:
+        for _ in range(4):
+            stack.enter_context(shards.read(0)).execute(select(literal(1)))
+    postgres.stop()
+    postgres.start()
+    for number in range(5):
+        put(shards, 0, f"{number}")
+
+
+@pytest.mark.parametrize("engine", ["postgresql"])
+def test_a_frozen_server_is_unavailable_soon_and_then_at_once(shard_settings, postgres):
+    shards = open_shards({**shard_settings, "shards.statement_timeout_s": "0.2"})
+    took_s = []
+    try:
+        for _ in range(4):
+            with pytest.raises(ShardUnavailable), shards.read(0) as connection:
+                pid = connection.scalar(select(func.pg_backend_pid()))
+                os.kill(pid, signal.SIGSTOP)
+                began = time.monotonic()
+                try:
+                    connection.execute(select(literal(1)))
+                finally:
+                    took_s.append(time.monotonic() - began)
+                    os.kill(pid, signal.SIGCONT)
+    finally:
+        shards.close()
+    assert len(took_s) == 3  # the fourth was not let in
+    assert max(took_s) < 5
 
 
 def end_connection(postgres, pid):

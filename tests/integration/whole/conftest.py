@@ -1,17 +1,18 @@
-"""Real servers, on each engine; tests make their own people on the one they share, so they do not meet."""
+"""Real servers, in each shape; tests make their own people on the one they share, so they do not meet."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from whole_world import StartServer, shards_of
 
 from photoapp.sharding.shards import Shards
 from support.people import App
 from support.postgres import PostgresServer
 from support.require import unavailable
-from support.server import Server
+from support.server import Running, Server, shards_of
 from support.shards import make_shards, postgres_settings
+from support.stack import ProductionStack
+from support.world import StartServer
 
 
 @pytest.fixture(scope="session")
@@ -39,20 +40,25 @@ def start_server(
         server.stop()
 
 
-@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
-def server(request: pytest.FixtureRequest, start_server: StartServer) -> Server:
+@pytest.fixture(scope="session", params=["sqlite", "postgresql", "stack"])
+def server(request: pytest.FixtureRequest, start_server: StartServer) -> Running:
     """The one that most tests share. Nobody stops it."""
-    return start_server(request.param)
+    if request.param != "stack":
+        return start_server(request.param)
+    stack: ProductionStack | str = request.getfixturevalue("stack_or_reason")
+    if isinstance(stack, str):
+        unavailable("stack", stack)
+    return stack
 
 
 @pytest.fixture(scope="session")
-def app(server: Server) -> App:
+def app(server: Running) -> App:
     """A trusted client of it."""
     return App.of(server)
 
 
 @pytest.fixture(scope="session")
-def truth(server: Server) -> Iterator[Shards]:
+def truth(server: Running) -> Iterator[Shards]:
     """Its shards, to look past the API."""
     shards = shards_of(server)
     yield shards

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from whole_world import StartServer, insert_rows, make_users, media_row, settled, shards_of
 
 from photoapp.models import Media, MediaState
 from photoapp.sharding.ids import id_from, ticks_at, unix_ms_of
 from photoapp.sharding.shards import Shards
 from support.people import App, Person, data_of
-from support.server import Server
+from support.server import Server, shards_of
+from support.world import StartServer, insert_rows, make_users, media_row, settled
 
 AUTHORS, PHOTOS, COUNT = 20, 5_000, 100
 

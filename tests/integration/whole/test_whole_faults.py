@@ -12,16 +12,16 @@ import pytest
 import requests
 from sqlalchemy import update
 from whole_proxy import Proxy
-from whole_world import find_rows, settled, shards_of
 
 from photoapp.models import IdempotencyKey, Media
 from photoapp.sharding.shards import Shards
 from support.people import App, Person, data_of, error_of, small_jpeg
 from support.postgres import PostgresMissingError, PostgresServer
 from support.require import unavailable
-from support.server import Server
+from support.server import Server, shards_of
 from support.shards import make_shards
 from support.wait import wait_until
+from support.world import find_rows, settled
 
 UNAVAILABLE, UNKNOWN = (503, "APIServiceUnavailableError"), (503, "APIOutcomeUnknownError")
 

@@ -10,18 +10,18 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 from sqlalchemy import update
-from whole_world import insert_rows, media_row, user_row
 
 from photoapp.models import Delivery, Following, FollowState, Media, MediaState, User
 from photoapp.services.catalog import Catalog, account_version
 from photoapp.services.feeds import FeedService, FeedSettings, newest_media
-from photoapp.services.merging import MergingAccounts
+from photoapp.services.merging import MERGING_VERSION, MergingAccounts
 from photoapp.services.paging import Batch, fill_page
 from photoapp.sharding.ids import EPOCH_MS, id_from, ticks_at
 from photoapp.sharding.shards import Shards
 from photoapp.tiers.cache.memory import MemoryCache, MemoryCacheSettings
 from photoapp.tiers.feed.memory import MemoryFeed, MemoryFeedSettings
 from photoapp.tiers.session.memory import MemorySession, MemorySessionSettings
+from support.world import insert_rows, media_row, user_row
 
 AUTHORS = 5
 _minutes = itertools.count(1)
@@ -65,11 +65,12 @@ class Machine(RuleBasedStateMachine):
         insert_rows(shards, User, map(user_row, self.authors), key="id")
         self.feed = MemoryFeed(MemoryFeedSettings(length=length))
         self.catalog = Catalog(shards=shards, session=self.session, cache=MemoryCache(MemoryCacheSettings()))
+        self.merging = MergingAccounts(shards=shards, session=self.session)
         self.feeds = FeedService(
             shards=shards,
             feed=self.feed,
             catalog=self.catalog,
-            merging=MergingAccounts(shards=shards, session=self.session),
+            merging=self.merging,
             settings=FeedSettings(built_length=built_length),
         )
         for author in followed:
@@ -106,7 +107,8 @@ class Machine(RuleBasedStateMachine):
             photo.arrived = True
             for _ in range(times):
                 if photo.merged:
-                    self.session.move([account_version(self.viewer)])
+                    self.session.move([MERGING_VERSION])
+                    self.merging._fresh_until = 0.0  # as if the second was over for which it asks nobody
                 elif photo.live and photo.author in self.followed:
                     self.feed.push_many([self.viewer], photo.id)
 
@@ -165,8 +167,10 @@ class Machine(RuleBasedStateMachine):
         viewer = self.catalog.viewer(self.viewer)
 
         def fetch(cursor: int | None, wanted: int) -> Batch:
-            batch, degraded = self.feeds.batch(viewer, below=cursor, above=floor, count=wanted)
+            away: set[str] = set()
+            batch, degraded = self.feeds.batch(viewer, below=cursor, above=floor, count=wanted, away=away)
             assert not degraded
+            assert not away
             assert len(batch.rows) <= wanted
             return batch
 

@@ -11,11 +11,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 from whole_model import NOT_ALLOWED, NOT_FOUND, Account, Model, Photo, Refusal, Remark
-from whole_world import settled
 
 from photoapp.sharding.shards import Shards
 from support.people import PASSWORD, App, Person, data_of, error_of
-from support.server import Server
+from support.world import settled
 
 MOST_ACCOUNTS = 5
 ACTIONS = ("follow", "follow", "unfollow", "approve", "ignore", "remove_follower", "block", "unblock")
@@ -84,10 +83,10 @@ class Machine(RuleBasedStateMachine):
 
     @precondition(someone_active)
     @rule(data=st.data(), private=st.booleans())
-    def change_privacy(self, data: st.DataObject, private: bool) -> None:
+    def change_privacy(self, data: st.DataObject, *, private: bool) -> None:
         actor = self.active(data)
         profile = self.people[actor].put("/users/self", is_private=str(private).lower())
-        self.model.set_private(actor, private)
+        self.model.set_private(actor, private=private)
         assert profile["is_private"] is private
 
     @precondition(someone_active)
@@ -126,11 +125,11 @@ class Machine(RuleBasedStateMachine):
 
     @precondition(some_photo)
     @rule(data=st.data(), active=st.sampled_from([True, True, False]))
-    def like(self, data: st.DataObject, active: bool) -> None:
+    def like(self, data: st.DataObject, *, active: bool) -> None:
         actor, photo = self.active(data), self.photo(data)
         answer = self.people[actor].call("POST" if active else "DELETE", f"/media/{photo.id}/likes")
         if accepted(answer, self.model.photo_refusal(actor, photo)):
-            self.model.like(actor, photo, active)
+            self.model.like(actor, photo, active=active)
 
     @precondition(some_photo)
     @rule(data=st.data(), text=WORDS)
@@ -332,7 +331,7 @@ def ids_of(items: list[dict[str, Any]]) -> list[str]:
 
 
 @pytest.fixture
-def examples(server: Server, truth: Shards) -> int:
+def examples(truth: Shards) -> int:
     """Fewer where each costs more."""
     return 25 if truth.map.databases[0].is_sqlite else 10
 

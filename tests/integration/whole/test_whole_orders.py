@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from whole_world import find_rows, insert_rows, user_row
 
 from photoapp.errors import NotFound
 from photoapp.jobs.handlers.edges import each
@@ -16,6 +15,7 @@ from photoapp.jobs.registry import Handlers, Job
 from photoapp.models import Block, BlockedBy, Follow, Following, FollowState, Outbox, User
 from photoapp.services.relationships import BLOCK_MIRROR, FOLLOW_MIRROR, RelationshipService
 from photoapp.sharding.shards import Shards
+from support.world import find_rows, insert_rows, user_row
 
 ACTIONS = ("follow", "follow", "end_follow", "approve", "deny", "remove", "block", "unblock", "go_private", "go_public")
 STEPS = st.lists(st.tuples(st.sampled_from(ACTIONS), st.booleans(), st.integers(0, 4)), min_size=2, max_size=12)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import requests
-from whole_world import StartServer, count_rows, find_rows, settled, shards_of
 
 from photoapp.models import (
     AccountState,
@@ -23,7 +22,9 @@ from photoapp.models import (
     User,
 )
 from support.people import PASSWORD, ApiError, App, Person
+from support.server import shards_of
 from support.wait import wait_until
+from support.world import StartServer, count_rows, find_rows, settled
 
 UNDO_S, HOLD_S = 2.0, 3.0
 

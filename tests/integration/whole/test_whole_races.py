@@ -10,11 +10,11 @@ from threading import Barrier
 from typing import Any
 
 import requests
-from whole_world import find_rows, settled
 
 from photoapp.models import Follow, Following, FollowState, Like, Media, NameClaim, User
 from photoapp.sharding.shards import Shards
 from support.people import PASSWORD, App, Person, data_of, error_of, small_jpeg
+from support.world import find_rows, settled
 
 
 def at_once(calls: Sequence[Callable[[], Any]]) -> list[Any]:

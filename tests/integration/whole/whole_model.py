@@ -176,13 +176,13 @@ class Model:
                 self.blocks.pop((actor, other), None)
         return None
 
-    def set_private(self, account: Account, private: bool) -> None:
+    def set_private(self, account: Account, *, private: bool) -> None:
         if account.private and not private:
             for follower in sorted(self.followed_by(account, "requested"), key=lambda each: int(each.id)):
                 self._set(follower, account, "accepted")
         account.private = private
 
-    def like(self, account: Account, photo: Photo, active: bool) -> None:
+    def like(self, account: Account, photo: Photo, *, active: bool) -> None:
         if active and account not in photo.likes:
             photo.likes.append(account)
             self.liked[account, photo] = next(self._clock)

@@ -1,16 +1,14 @@
 """Looking past the API of a server: its shards, its late work, and rows in such numbers that uploads would take hours."""
 
-import configparser
+from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, func, insert, select
+from sqlalchemy import Select, func, insert, select, update
 
 from photoapp.models import Base, Delivery, Follow, Following, FollowState, Media, Outbox, OutboxState, User
 from photoapp.services.tokens import TokenService
-from photoapp.settings import parse_settings
-from photoapp.sharding.map import ShardMap, ShardSettings
 from photoapp.sharding.shards import Shards, Tables
 from photoapp.tiers.session.memory import MemorySession, MemorySessionSettings
 from support.people import SCOPE, App, Person
@@ -21,14 +19,6 @@ StartServer = Callable[..., Server]
 """``start(engine, settings)``: the room's fixture ``start_server``."""
 SOON = timedelta(minutes=2)
 """A lease is a minute: what is due within two is at work or waits for another try; what is due later waits for its day."""
-
-
-def shards_of(server: Server) -> Shards:
-    """The server's shards, for this process."""
-    ini = configparser.ConfigParser()
-    ini.read(server.ini)
-    keys = {key: value for key, value in ini["app:main"].items() if key.startswith("shards.")}
-    return Shards(ShardMap(parse_settings(ShardSettings, "shards", keys)))
 
 
 def count_rows(shards: Shards, model: type[Base], **where: Any) -> int:
@@ -98,7 +88,8 @@ def user_row(user_id: int, **changes: Any) -> dict[str, Any]:
 def insert_follows(shards: Shards, pairs: Iterable[tuple[int, int]]) -> None:
     """Accepted follows, (follower, followed), with their mirrors; the counters are the caller's business."""
     pairs = list(pairs)
-    ids = {shard: iter(shards.ids.draw(shard, count=len(pairs))) for shard in range(shards.count)}
+    counts = Counter(shards.of(followed) for _, followed in pairs)
+    ids = {shard: iter(shards.ids.draw(shard, count=count)) for shard, count in counts.items()}
     edges = [
         {
             "follower_id": follower, "followed_id": followed, "state": int(FollowState.ACCEPTED),
@@ -118,6 +109,15 @@ def make_users(shards: Shards, count: int) -> list[int]:
     return ids
 
 
+def make_followers(shards: Shards, person: Person, count: int) -> list[int]:
+    """Ids of so many new accounts that follow somebody."""
+    followers, followed = make_users(shards, count), int(person.id)
+    insert_follows(shards, [(follower, followed) for follower in followers])
+    with shards.write(shards.of(followed)) as writer:
+        writer.execute(update(User).where(User.id == followed).values(followed_by_count=count))
+    return followers
+
+
 def make_media(shards: Shards, owner_id: int, count: int, **changes: Any) -> list[int]:
     """Ids of so many new photos of an account, oldest first. Its counter is the caller's business."""
     ids = shards.ids.draw(shards.of(owner_id), count=count * 2)[::2]
@@ -132,3 +132,25 @@ def log_in_made(app: App, shards: Shards, user_id: int) -> Person:
         scopes = frozenset({"basic", *SCOPE.split()})
         token = tokens.issue(writer, user_id=user_id, client_id=app.client_id, scopes=scopes)
     return Person(app, str(user_id), f"made{user_id}", token)
+
+
+def stretches(shards: Shards, media_id: str) -> list[Any]:
+    """The outbox rows of a photo's fan-out that serve a stretch of followers each."""
+    number = int(media_id.partition("_")[0])
+
+    def part(tables: Tables, shard: int) -> Select[Any]:
+        outbox = tables(Outbox).c
+        return select(outbox.id, outbox.state, outbox.payload).where(outbox.handler == "feed.fan_out")
+
+    rows = shards.gather([shards.of(number)], part)
+    return [row for row in rows if row.payload["media_id"] == number and "low" in row.payload]
+
+
+def expire_leases(shards: Shards) -> None:
+    """As if the minute was over that a lease lasts."""
+    now = datetime.now(UTC)
+    for shard in range(shards.count):
+        with shards.write(shard) as writer:
+            at_work = (Outbox.state == OutboxState.WAITING, Outbox.due_at > now, Outbox.due_at <= now + SOON)
+            ended = update(Outbox).where(*at_work).values(due_at=now)
+            writer.execute(ended.execution_options(synchronize_session=False))
