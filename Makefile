@@ -16,7 +16,7 @@ else
 INI := $(VAR)/development.ini
 endif
 
-.PHONY: serve test check lint types services stack stack-stop bench clean help
+.PHONY: serve test test-stack check lint types services stack stack-stop bench clean help
 
 serve: $(VENV)/.installed ## the server on this laptop, http://127.0.0.1:6543; PORT= and VAR= choose port and data folder
 	@mkdir -p "$(VAR)"
@@ -30,7 +30,10 @@ endif
 	@exec $(BIN)/pserve "$(INI)"
 
 test: $(VENV)/.tested-with ## the whole suite; needs nothing but Python, real PostgreSQL comes as a wheel
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not stack" $(PYTEST)
+
+test-stack: $(VENV)/.tested-with services ## end to end and under faults on the production shape, every engine real
+	$(BIN)/python -m pytest -m stack $(PYTEST)
 
 check: lint types test ## what CI runs: lint, types, tests
 

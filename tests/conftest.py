@@ -90,11 +90,14 @@ def shards(shard_settings: dict[str, str]) -> Iterator[Shards]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of the production shape share one: half of them on each pytest-xdist worker would need two."""
+    """Tests that share a server stay on one pytest-xdist worker, since each worker would start one of its own."""
     for item in items:
-        chosen = item.callspec.params.values() if hasattr(item, "callspec") else ()
-        if "stack" in getattr(item, "fixturenames", ()) or "stack" in chosen:
+        chosen = item.callspec.params if hasattr(item, "callspec") else {}
+        if "stack" in getattr(item, "fixturenames", ()) or "stack" in chosen.values() or "faults" in item.path.parts:
             item.add_marker(pytest.mark.xdist_group("stack"))
+            item.add_marker(pytest.mark.stack)
+        elif "server" in chosen:
+            item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}-{chosen['server']}"))
 
 
 @pytest.fixture(scope="session")

@@ -65,9 +65,7 @@ def exif(*, orientation: int | None = None, gps: bool = False) -> bytes:
     if orientation is not None:
         tags[ExifTags.Base.Orientation] = orientation
     if gps:
-        tags.get_ifd(ExifTags.IFD.GPSInfo).update(
-            {1: "N", 2: (48.0, 8.0, 14.0), 3: "E", 4: (11.0, 34.0, 31.0)}
-        )
+        tags.get_ifd(ExifTags.IFD.GPSInfo).update({1: "N", 2: (48.0, 8.0, 14.0), 3: "E", 4: (11.0, 34.0, 31.0)})
     return tags.tobytes()
 
 
@@ -91,9 +89,7 @@ def cmyk_jpeg(width: int = 640, height: int = 480) -> bytes:
 
 def mpo(width: int = 640, height: int = 480) -> bytes:
     """Two pictures in one JPEG, as phones with a depth map make them."""
-    return _saved(
-        picture(width, height), "MPO", save_all=True, append_images=[Image.new("RGB", (64, 64), BLUE)]
-    )
+    return _saved(picture(width, height), "MPO", save_all=True, append_images=[Image.new("RGB", (64, 64), BLUE)])
 
 
 def png(width: int = 640, height: int = 480, *, seed: int = 0, mode: str = "RGB", **options: Any) -> bytes:
@@ -215,8 +211,7 @@ def icc(*, swap: bool = False, padding: int = 0) -> bytes:
         red, green = green, red
     colours = {b"rXYZ": red, b"gXYZ": green, b"bXYZ": blue, b"wtpt": (0.9642, 1.0, 0.8249)}
     tags = {
-        name: b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(v * 65536) for v in xyz))
-        for name, xyz in colours.items()
+        name: b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(v * 65536) for v in xyz)) for name, xyz in colours.items()
     }
     curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, 0x0233) + b"\0\0"
     tags |= dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve)
@@ -225,9 +220,7 @@ def icc(*, swap: bool = False, padding: int = 0) -> bytes:
         table += name + struct.pack(">II", at + len(body), len(value))
         body += value
     size = at + len(body) + padding
-    header = (
-        struct.pack(">I4sI4s4s4s", size, b"test", 0x02100000, b"mntr", b"RGB ", b"XYZ ") + bytes(12) + b"acsp"
-    )
+    header = struct.pack(">I4sI4s4s4s", size, b"test", 0x02100000, b"mntr", b"RGB ", b"XYZ ") + bytes(12) + b"acsp"
     header = header.ljust(68, b"\0") + struct.pack(">3i", 63190, 65536, 54061)
     return header.ljust(128, b"\0") + struct.pack(">I", len(tags)) + table + body + bytes(padding)
 

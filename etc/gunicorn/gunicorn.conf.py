@@ -8,6 +8,7 @@
 import configparser
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -23,6 +24,7 @@ def _processes() -> int:
 
 
 bind = "127.0.0.1:6543"  # nginx stands before it
+forwarded_allow_ips = "127.0.0.1"  # whose X-Forwarded-Proto says whether a client came by https
 workers = _processes()
 worker_class = "gthread"
 threads = 8
@@ -63,6 +65,14 @@ def on_starting(server):
 
 def post_fork(server, worker):
     plaster.setup_logging(str(Path(server.cfg.paste).resolve()))
+
+
+def worker_exit(server, worker):
+    """A configuration that cannot work ends the server, where gunicorn would start process after process."""
+    error = sys.exc_info()[1]
+    if not worker.booted and isinstance(error, SystemExit) and isinstance(error.code, str):
+        print(error.code, file=sys.stderr)
+        sys.exit(server.WORKER_BOOT_ERROR)
 
 
 def child_exit(server, worker):

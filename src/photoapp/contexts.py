@@ -79,8 +79,7 @@ def account_context(request: Request) -> AccountContext:
 
 
 def relation_context(request: Request) -> AccountContext:
-    """``/users/{id}/relationship``: also an account that the viewer blocks, since a block must be seen and taken back.
-    """
+    """``/users/{id}/relationship``: also for an account that the viewer blocks: a block can be seen and taken back."""
     viewer = request.viewer
     account = request.registry.catalog.account(_path_id(request, "id"))
     if account is None or not account.is_active:

@@ -35,7 +35,7 @@ def tween_factory(handler: Callable[[Request], Response], registry: Any) -> Call
         # Not a secret, so not worth the system call that lets another thread take the interpreter.
         request.request_id = f"{getrandbits(64):016x}"
         request.rate = None
-        request.degraded = set()
+        request.degraded, request.away = set(), set()
         request.attempt = request.answer = None
         try:
             _respell_path(request)
@@ -90,6 +90,8 @@ def _finish(request: Request, response: Response, registry: Any) -> None:
         ]
     if request.path_info.startswith(("/v1", "/oauth")):
         headers.append(("Cache-Control", "no-store"))
+    if request.away and response.status_int == 200:
+        request.degraded.add("shards")
     if request.degraded:
         headers.append(("X-Degraded", ",".join(sorted(request.degraded))))
     headers += _SECURITY

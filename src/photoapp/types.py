@@ -32,6 +32,9 @@ if TYPE_CHECKING:
         called_path: str
         """The path as called, before its suffix was taken off."""
         degraded: set[str]
+        """Tiers without which the answer is a weaker one."""
+        away: set[str]
+        """Databases that were found away; what stands on them is left out where that leaves an answer."""
         attempt: Attempt | None
         """The hold on an Idempotency-Key, until it is completed or given back."""
         answer: Callable[[], Any] | None

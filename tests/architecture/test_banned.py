@@ -67,7 +67,9 @@ def test_nothing_banned_is_called_or_imported(path: Path):
 @pytest.mark.parametrize("path", FILES, ids=where)
 def test_images_are_opened_with_an_allow_list_only(path: Path):
     for line, name, node in calls(ast.parse(path.read_text())):
-        opens_image = name == "open" and isinstance(node.func, ast.Attribute) and getattr(node.func.value, "id", "") == "Image"
+        opens_image = (
+            name == "open" and isinstance(node.func, ast.Attribute) and getattr(node.func.value, "id", "") == "Image"
+        )
         if opens_image:
             assert any(keyword.arg == "formats" for keyword in node.keywords), f"{where(path)}:{line}"
 

@@ -114,6 +114,22 @@ def test_the_suite_refuses_a_plugin_whose_forms_are_wrong(s3: Versitygw, wrong: 
 KEYS = {"access_key": "AKEXAMPLE", "secret_key": "not a secret, a test"}
 
 
+def test_what_may_be_cached_and_by_whom_is_said_of_every_object_and_of_its_copies_on_the_other_side(tier: S3Storage):
+    """SEC-82."""
+
+    def said(key: str) -> str:
+        head = tier._client().head_object(**tier._where(key))
+        return f"{head['ContentType']}, {head['CacheControl']}"
+
+    tier.put("private/a/b.jpg", b"bytes", content_type="image/jpeg")
+    tier.copy("private/a/b.jpg", "private/c/d.jpg")
+    tier.copy("private/c/d.jpg", "public/e/f.jpg")
+    assert said("private/c/d.jpg") == "image/jpeg, private, max-age=60"
+    assert said("public/e/f.jpg") == "image/jpeg, public, max-age=31536000, immutable"
+    tier.copy("public/e/f.jpg", "private/g/h.jpg")
+    assert said("private/g/h.jpg") == "image/jpeg, private, max-age=60"
+
+
 def test_where_the_objects_of_each_kind_are_found(tmp_path):
     signing_key = "not a secret, a test"
     tier = S3Storage(

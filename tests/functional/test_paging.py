@@ -123,7 +123,8 @@ def test_next_url_is_the_callers_own_url_with_the_next_parameter(
     pagination = answer["pagination"]
     assert pagination.keys() == {"next_url", "next_max_id"}
     parts = urlsplit(pagination["next_url"])
-    assert (parts.scheme, parts.netloc, parts.path) == ("http", "photos.example:8443", f"/v1/users/self/feed{suffix}")
+    scheme = "https" if owner.app.server.proxied else "http"
+    assert (parts.scheme, parts.netloc, parts.path) == (scheme, "photos.example:8443", f"/v1/users/self/feed{suffix}")
     assert pagination["next_max_id"] == newest[2].partition("_")[0]
     assert parse_qsl(parts.query) == [
         ("access_token", owner.token), ("count", "2"), ("x", "é&="), ("max_id", pagination["next_max_id"]),

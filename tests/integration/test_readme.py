@@ -30,7 +30,9 @@ class Served:
         self.clone, self.var, self.port = folder / "clone", folder / "data", free_port()
         subprocess.run(["git", "clone", "-q", str(ROOT), str(self.clone)], check=True)
         self.started_at = time.monotonic()
-        keep = {name: value for name, value in os.environ.items() if name not in {"VIRTUAL_ENV", "PYTHONPATH", "MAKEFLAGS"}}
+        keep = {
+            name: value for name, value in os.environ.items() if name not in {"VIRTUAL_ENV", "PYTHONPATH", "MAKEFLAGS"}
+        }
         self.log = folder / "log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
@@ -67,8 +69,12 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def test_the_walk_of_the_readme_ends_with_a_like_in_a_followers_feed(served: Served):
     block = re.search(r"<!-- walk:.*?-->\n```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert block is not None
-    walk = block[1].replace("http://127.0.0.1:6543", f"http://127.0.0.1:{served.port}").replace("var/", f"{served.var}/")
-    done = subprocess.run(["bash", "-euo", "pipefail", "-c", walk], capture_output=True, text=True, timeout=60, check=False)
+    walk = (
+        block[1].replace("http://127.0.0.1:6543", f"http://127.0.0.1:{served.port}").replace("var/", f"{served.var}/")
+    )
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", walk], capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 0, done.stderr
     likes = done.stdout.strip().splitlines()[-1]
     assert "'count': 1" in likes
@@ -78,7 +84,9 @@ def test_the_walk_of_the_readme_ends_with_a_like_in_a_followers_feed(served: Ser
 def test_a_photo_is_published_with_what_make_serve_printed(served: Served):
     """The paste-ready command, as it stands."""
     command = next(line for line in served.log.read_text().splitlines() if line.strip().startswith("curl"))
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, cwd=served.clone, check=False)
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, timeout=60, cwd=served.clone, check=False
+    )
     assert json.loads(done.stdout)["meta"]["code"] == 200, done.stdout + done.stderr
     print(f"from clone to first photo: {time.monotonic() - served.started_at:.0f} s")
 

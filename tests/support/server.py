@@ -38,6 +38,8 @@ class Running(Protocol):
     ini: Path
     env: Mapping[str, str]
     """What its processes were started with; it goes before the ini file."""
+    proxied: bool
+    """Whether it takes us, on its own machine, for the proxy before it, which says how clients came."""
 
     @property
     def operator(self) -> Mapping[str, str]:
@@ -68,6 +70,7 @@ class Server:
 
     operator: Mapping[str, str] = {}
     """Nothing: it trusts the machine that it is on."""
+    proxied = False
 
     def __init__(self, folder: Path, settings: Mapping[str, str] | None = None) -> None:
         self.folder = folder

@@ -30,10 +30,13 @@ ENGINES = (
     "postgresql-one", "postgresql-two", "pgbouncer", "redis-feeds", "redis-sessions", "redis-queue", "memcached-1",
     "memcached-2", "s3",
 )  # fmt: skip
+OWNER = "owner.pid"
 WORKERS = ("workers-fast", "workers-outside", "workers-slow")
 
 QUICK = {key: value for key, value in FAST.items() if key.startswith(("passwords.", "api."))} | {
     "tier.queue.sweep_s": "2",
+    "tier.cache.dead_s": "2",
+    "feed.chunk": "50",
 }
 
 
@@ -44,10 +47,14 @@ class StackMissingError(Exception):
 class ProductionStack:
     """``pause``, ``resume``, ``kill``, ``start`` and ``stop`` take the names above, or ``server``."""
 
+    proxied = True
+
     def __init__(self, settings: Mapping[str, str] | None = None) -> None:
+        _remove_orphans()
         # Not pytest's folder: where tests are root's, PostgreSQL is somebody else, and may not go there.
         self.var = Path(tempfile.mkdtemp(prefix="photoapp-stack-"))
         self.var.chmod(0o755)
+        (self.var / OWNER).write_text(str(os.getpid()))
         self.ini = INI
         changes = {
             f"PHOTOAPP_{key.replace('.', '_').upper()}": value for key, value in {**QUICK, **(settings or {})}.items()
@@ -158,6 +165,18 @@ class ProductionStack:
         if done.returncode and "make services" in done.stderr:
             raise StackMissingError(done.stderr.strip())
         assert done.returncode == 0, f"{done.stdout}{done.stderr}"
+
+
+def _remove(var: Path) -> None:
+    subprocess.run([sys.executable, ROOT / "etc/stack", "stop", "--var", var], check=False, capture_output=True)
+    shutil.rmtree(var, ignore_errors=True)
+
+
+def _remove_orphans() -> None:
+    """What a test run that was killed has left running."""
+    for owner in Path(tempfile.gettempdir()).glob(f"photoapp-stack-*/{OWNER}"):
+        if not psutil.pid_exists(int(owner.read_text() or 0)):
+            _remove(owner.parent)
 
 
 def _signalled(process: psutil.Process, what: signal.Signals) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, func, insert, select, update
+from sqlalchemy import Select, insert, select, update
 
 from photoapp.models import Base, Delivery, Follow, Following, FollowState, Media, Outbox, OutboxState, User
 from photoapp.services.tokens import TokenService
@@ -36,20 +36,24 @@ def find_rows(shards: Shards, model: type[Base], **where: Any) -> list[Any]:
     return shards.gather(range(shards.count), part)
 
 
-def waiting_rows(shards: Shards) -> int:
+def waiting_rows(shards: Shards) -> list[Any]:
     """Outbox rows that are due, at work, or about to be tried again."""
     soon = datetime.now(UTC) + SOON
 
     def part(tables: Tables, shard: int) -> Select[Any]:
         outbox = tables(Outbox).c
-        return select(func.count()).where(outbox.state == OutboxState.WAITING, outbox.due_at <= soon)
+        row = (outbox.handler, outbox.attempts, outbox.error, outbox.due_at)
+        return select(*row).where(outbox.state == OutboxState.WAITING, outbox.due_at <= soon)
 
-    return sum(row[0] for row in shards.gather(range(shards.count), part))
+    return shards.gather(range(shards.count), part)
 
 
 def settled(shards: Shards, *, within_s: float = 20) -> None:
     """Wait until all late work is done, and none of it failed for good."""
-    wait_until(lambda: waiting_rows(shards) == 0, within_s=within_s, what="the end of late work")
+    try:
+        wait_until(lambda: not waiting_rows(shards), within_s=within_s, what="the end of late work")
+    except TimeoutError as error:
+        raise TimeoutError(f"{error}: {datetime.now(UTC)} {waiting_rows(shards)}") from None
     dead = find_rows(shards, Outbox, state=int(OutboxState.DEAD))
     assert not dead, dead
 

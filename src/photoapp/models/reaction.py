@@ -15,9 +15,7 @@ class Like(Base):
     """
 
     __tablename__ = "media_like"
-    __table_args__ = (
-        Index("ix_media_like_media_id_version", "media_id", text("version DESC")),
-    )
+    __table_args__ = (Index("ix_media_like_media_id_version", "media_id", text("version DESC")),)
 
     media_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     user_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)

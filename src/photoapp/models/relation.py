@@ -26,9 +26,7 @@ class Follow(Base):
     """Truth, on the shard of the followed."""
 
     __tablename__ = "follow"
-    __table_args__ = (
-        Index("ix_follow_followed_id_state_version", "followed_id", "state", text("version DESC")),
-    )
+    __table_args__ = (Index("ix_follow_followed_id_state_version", "followed_id", "state", text("version DESC")),)
 
     followed_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     follower_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
@@ -40,9 +38,7 @@ class Following(Base):
     """Mirror, on the shard of the follower."""
 
     __tablename__ = "following"
-    __table_args__ = (
-        Index("ix_following_follower_id_state_version", "follower_id", "state", text("version DESC")),
-    )
+    __table_args__ = (Index("ix_following_follower_id_state_version", "follower_id", "state", text("version DESC")),)
 
     follower_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     followed_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)

@@ -1,5 +1,4 @@
-"""Photos as JSON, many at a time: finished bytes that hold nothing of a viewer, then what the viewer adds (DESIGN 3).
-"""
+"""Photos as JSON, many at a time: finished bytes without anything of a viewer, then what the viewer adds (DESIGN 3)."""
 
 from __future__ import annotations
 
@@ -108,9 +107,7 @@ class MediaPresenter:
         self, photo: Photo, viewer: Viewer, accounts: Mapping[int, Account], window: int | None
     ) -> dict[str, Any]:
         owner = accounts[photo.owner_id]
-        likers = [
-            accounts[id_] for id_ in photo.liker_ids if id_ in accounts and shows_card(viewer, accounts[id_])
-        ]
+        likers = [accounts[id_] for id_ in photo.liker_ids if id_ in accounts and shows_card(viewer, accounts[id_])]
         images = {
             rendition["name"]: {
                 "url": self._urls.image(rendition["key"], window=window),

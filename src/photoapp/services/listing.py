@@ -31,82 +31,100 @@ class Gallery:
     accounts: dict[int, Account]
     liked: set[int] | None
     next_cursor: int | None
-    degraded: frozenset[str]
-    """What was away, so that something may be missing: ``feed``, ``shards``."""
+    degraded: bool = False
+    """Whether the feed tier was away."""
 
 
 class ListingService:
-    """Every list that a viewer reads."""
+    """Every list that a viewer reads.
+
+    What is in no cache and on a database that is away is left out: people, and photos of several accounts' lists. The
+    database's name is put into ``away``, and it is not asked again by whoever brings the same set.
+    """
 
     def __init__(self, *, shards: Shards, catalog: Catalog, feeds: FeedService) -> None:
         self._shards = shards
         self._catalog = catalog
         self._feeds = feeds
 
-    def gallery(self, viewer: Viewer, photos: list[Photo], *, next_cursor: int | None = None) -> Gallery:
+    def gallery(self, viewer: Viewer, photos: list[Photo], *, away: set[str]) -> Gallery:
         """The photos with what presenting them needs. The caller has asked for their visibility."""
-        hydrated = _Hydration(self._shards, self._catalog, viewer, set())
+        hydrated = _Hydration(self._shards, self._catalog, viewer, away)
         hydrated.take(photos)
-        return hydrated.gallery(Page(photos, next_cursor))
+        return hydrated.gallery(Page(photos, None))
 
-    def feed(self, viewer: Viewer, *, count: int, max_id: int | None, min_id: int | None) -> Gallery:
+    def feed(self, viewer: Viewer, *, count: int, max_id: int | None, min_id: int | None, away: set[str]) -> Gallery:
         """The home feed: the viewer's own photos and those of whom the viewer follows, whatever the list holds."""
-        away: set[str] = set()
-        degraded: set[str] = set()
+        degraded = False
 
         def fetch(cursor: int | None, wanted: int) -> Batch:
+            nonlocal degraded
             batch, weaker = self._feeds.batch(viewer, below=cursor, above=min_id, count=wanted, away=away)
-            if weaker:
-                degraded.add("feed")
+            degraded = degraded or weaker
             return batch
 
         def followed(account: Account) -> bool:
             return account.id == viewer.id or account.id in viewer.follows
 
         hydration = _Hydration(self._shards, self._catalog, viewer, away, also=followed)
-        return hydration.gallery(fill_page(fetch, hydration.admit, count=count, start=max_id), degraded)
+        page = fill_page(fetch, hydration.admit, count=count, start=max_id)
+        return hydration.gallery(page, degraded=degraded)
 
-    def recent(self, viewer: Viewer, owner_id: int, *, count: int, max_id: int | None, min_id: int | None) -> Gallery:
+    def recent(
+        self,
+        viewer: Viewer,
+        owner_id: int,
+        *,
+        count: int,
+        max_id: int | None,
+        min_id: int | None,
+        away: set[str],
+    ) -> Gallery:
         """An account's photos, newest first."""
 
         def fetch(cursor: int | None, wanted: int) -> Batch:
             ids = newest_media(self._shards, [owner_id], below=cursor, above=min_id, count=wanted)
             return Batch([(id_, id_) for id_ in ids], ended=len(ids) < wanted)
 
-        return self._fill(viewer, fetch, count=count, start=max_id)
+        return self._fill(viewer, fetch, count=count, start=max_id, away=away)
 
-    def liked(self, viewer: Viewer, *, count: int, max_like_id: int | None) -> Gallery:
+    def liked(self, viewer: Viewer, *, count: int, max_like_id: int | None, away: set[str]) -> Gallery:
         """What the viewer likes, by the time of the like; the cursor is the like's id."""
         walk = self._walk(viewer.id, Liked.version, Liked.media_id, Liked.user_id == viewer.id, Liked.active)
-        return self._fill(viewer, walk, count=count, start=max_like_id)
+        return self._fill(viewer, walk, count=count, start=max_like_id, away=away)
 
-    def follows(self, viewer: Viewer, account_id: int, *, count: int, cursor: int | None) -> Page[Account]:
+    def follows(
+        self, viewer: Viewer, account_id: int, *, count: int, cursor: int | None, away: set[str]
+    ) -> Page[Account]:
         """Whom the account follows, the latest first."""
         sides = (Following.follower_id, Following.followed_id)
-        return self._people(viewer, account_id, sides, count=count, cursor=cursor)
+        return self._people(viewer, account_id, sides, count=count, cursor=cursor, away=away)
 
-    def followers(self, viewer: Viewer, account_id: int, *, count: int, cursor: int | None) -> Page[Account]:
+    def followers(
+        self, viewer: Viewer, account_id: int, *, count: int, cursor: int | None, away: set[str]
+    ) -> Page[Account]:
         """Who follows the account, the latest first."""
         sides = (Follow.followed_id, Follow.follower_id)
-        return self._people(viewer, account_id, sides, count=count, cursor=cursor)
+        return self._people(viewer, account_id, sides, count=count, cursor=cursor, away=away)
 
-    def requesters(self, viewer: Viewer, *, count: int, cursor: int | None) -> Page[Account]:
+    def requesters(self, viewer: Viewer, *, count: int, cursor: int | None, away: set[str]) -> Page[Account]:
         """Who waits to follow the viewer, the latest first."""
         sides = (Follow.followed_id, Follow.follower_id)
-        return self._people(viewer, viewer.id or 0, sides, count=count, cursor=cursor, state=FollowState.REQUESTED)
+        state = FollowState.REQUESTED
+        return self._people(viewer, viewer.id or 0, sides, count=count, cursor=cursor, away=away, state=state)
 
-    def blocks(self, viewer: Viewer, *, count: int, cursor: int | None) -> Page[Account]:
+    def blocks(self, viewer: Viewer, *, count: int, cursor: int | None, away: set[str]) -> Page[Account]:
         """Whom the viewer blocks, the latest first: the one list that shows people cut off from the viewer."""
         walk = self._walk(viewer.id, Block.version, Block.blocked_id, Block.blocker_id == viewer.id, Block.active)
-        return fill_page(walk, self._admit_people(lambda account: account.is_active), count=count, start=cursor)
+        return fill_page(walk, self._admit_people(lambda account: account.is_active, away), count=count, start=cursor)
 
-    def likers(self, viewer: Viewer, media_id: int) -> list[Account]:
+    def likers(self, viewer: Viewer, media_id: int, *, away: set[str]) -> list[Account]:
         """The newest 120 who like the photo, without those the viewer is cut off from."""
         walk = self._walk(media_id, Like.version, Like.user_id, Like.media_id == media_id, Like.active)
-        admit = self._admit_people(lambda account: shows_card(viewer, account))
+        admit = self._admit_people(lambda account: shows_card(viewer, account), away)
         return fill_page(walk, admit, count=LIKERS_SHOWN, start=None).items
 
-    def comments(self, viewer: Viewer, media_id: int) -> tuple[list[Remark], dict[int, Account]]:
+    def comments(self, viewer: Viewer, media_id: int, *, away: set[str]) -> tuple[list[Remark], dict[int, Account]]:
         """The newest 150 comments that the viewer may see, oldest first, and their authors."""
         authors: dict[int, Account] = {}
         texts: dict[int, Remark] = {}
@@ -123,7 +141,7 @@ class ListingService:
             return Batch([(row.id, row.id) for row in rows], ended=len(rows) < wanted)
 
         def admit(ids: list[int]) -> dict[int, Remark]:
-            authors.update(self._catalog.accounts({texts[id_].user_id for id_ in ids}))
+            authors.update(self._catalog.accounts({texts[id_].user_id for id_ in ids}, away=away))
             return {
                 id_: texts[id_]
                 for id_ in ids
@@ -149,13 +167,14 @@ class ListingService:
         *,
         count: int,
         cursor: int | None,
+        away: set[str],
         state: FollowState = FollowState.ACCEPTED,
     ) -> Page[Account]:
         """The other side of the account's edges in a state; ``sides`` are the columns of this side and the other."""
         mine, theirs = sides
         model: Any = mine.class_
         walk = self._walk(account_id, model.version, theirs, mine == account_id, model.state == state)
-        admit = self._admit_people(lambda account: shows_card(viewer, account))
+        admit = self._admit_people(lambda account: shows_card(viewer, account), away)
         return fill_page(walk, admit, count=count, start=cursor)
 
     def _walk(
@@ -179,9 +198,12 @@ class ListingService:
 
         return fetch
 
-    def _admit_people(self, allowed: Callable[[Account], bool]) -> Callable[[list[int]], dict[int, Account]]:
+    def _admit_people(
+        self, allowed: Callable[[Account], bool], away: set[str]
+    ) -> Callable[[list[int]], dict[int, Account]]:
         def admit(ids: list[int]) -> dict[int, Account]:
-            return {id_: account for id_, account in self._catalog.accounts(ids).items() if allowed(account)}
+            accounts = self._catalog.accounts(ids, away=away)
+            return {id_: account for id_, account in accounts.items() if allowed(account)}
 
         return admit
 
@@ -192,8 +214,9 @@ class ListingService:
         *,
         count: int,
         start: int | None,
+        away: set[str],
     ) -> Gallery:
-        hydration = _Hydration(self._shards, self._catalog, viewer, set())
+        hydration = _Hydration(self._shards, self._catalog, viewer, away)
         return hydration.gallery(fill_page(fetch, hydration.admit, count=count, start=start))
 
     def _rows(self, id_: int, statement: Any) -> list[Any]:
@@ -202,11 +225,7 @@ class ListingService:
 
 
 class _Hydration:
-    """One list's photos and accounts, each fetched once however many rounds the page takes.
-
-    What is on a database that is away and in no cache is left out: photos, and people whom the others name. The names
-    of such databases go into ``away``.
-    """
+    """One list's photos and accounts, each fetched once however many rounds the page takes."""
 
     def __init__(
         self,
@@ -255,10 +274,9 @@ class _Hydration:
         if self._liked is not None and self._viewer.id is not None and ids:
             self._liked |= self._catalog.liked(self._viewer.id, ids, versions)
 
-    def gallery(self, page: Page[Photo], degraded: Iterable[str] = ()) -> Gallery:
+    def gallery(self, page: Page[Photo], *, degraded: bool = False) -> Gallery:
         """What was admitted."""
-        away = {"shards"} if self._away else set()
-        return Gallery(page.items, self._accounts, self._liked, page.next_cursor, frozenset(degraded) | away)
+        return Gallery(page.items, self._accounts, self._liked, page.next_cursor, degraded)
 
     def _may_see(self, photo: Photo) -> bool:
         owner = self._accounts.get(photo.owner_id)

@@ -134,7 +134,7 @@ class RelationshipService:
                 Following.follower_id == follower_id, Following.followed_id == followed_id
             )
         ).one_or_none()
-        writer.moves(account_version(follower_id))
+        writer.moves(account_version(follower_id), account_version(followed_id))
         writer.effects.feed_drops.add(follower_id)
         if held is not None and held.version >= version:
             return
@@ -153,7 +153,7 @@ class RelationshipService:
         held = writer.execute(
             select(BlockedBy.version).where(BlockedBy.blocked_id == blocked_id, BlockedBy.blocker_id == blocker_id)
         ).scalar()
-        writer.moves(account_version(blocked_id))
+        writer.moves(account_version(blocked_id), account_version(blocker_id))
         if held is not None and held >= version:
             return
         writer.upsert(

@@ -22,8 +22,7 @@ class IdGenerator:
         self._last: dict[int, int] = {}
 
     def draw(self, shard: int, *, count: int = 1) -> list[int]:
-        """``count`` ascending ids, on a short connection of their own. Raises the driver's error if the shard is away.
-        """
+        """``count`` ascending ids, on a short connection of their own. Raises the driver's error without a shard."""
         engine = self._map.engine_of(shard).execution_options(photoapp_writes=True)
         with engine.begin() as connection:
             return self._draw(connection, shard, count)

@@ -43,8 +43,7 @@ def time_of(id_: int) -> datetime:
 
 
 def first_id_at(unix_s: int) -> int:
-    """The lowest id of a second: what a ``min_timestamp`` or ``max_timestamp`` means in ids. Clamped to the id range.
-    """
+    """The lowest id of a second: what ``min_timestamp`` and ``max_timestamp`` mean in ids. Clamped to the id range."""
     ms = min(max(unix_s * 1000 - EPOCH_MS, 0), (1 << 40) - 1)
     return ms << (SHARD_BITS + SEQUENCE_BITS)
 

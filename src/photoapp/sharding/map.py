@@ -69,9 +69,7 @@ class ShardMap:
         self.settings = settings
         self.databases: tuple[Database, ...] = tuple(_databases(settings))
         self._by_shard = {shard: database for database in self.databases for shard in database.shards}
-        self._engines = {
-            shard: _translated(database, shard) for shard, database in self._by_shard.items()
-        }
+        self._engines = {shard: _translated(database, shard) for shard, database in self._by_shard.items()}
         missing = sorted(set(range(count)) - self._by_shard.keys())
         if missing:
             raise ConfigurationError(f"shards.databases: no database holds shard {missing[0]} of {count}")

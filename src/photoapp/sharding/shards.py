@@ -88,9 +88,7 @@ class Shards:
         rows: list[Row[Any]] = []
         for members in self.map.by_database(shards).values():
             parts = [build(self._tables(shard), shard) for shard in members]
-            statement = (
-                parts[0] if len(parts) == 1 else union_all(*(select(part.subquery()) for part in parts))
-            )
+            statement = parts[0] if len(parts) == 1 else union_all(*(select(part.subquery()) for part in parts))
             with self.read(members[0]) as connection:
                 rows.extend(connection.execute(statement).all())
         return rows
@@ -181,5 +179,3 @@ def _reader(engine: Engine) -> Engine:
 
 def _commit_is_sent(session: Session) -> None:
     session.info[COMMIT_SENT] = True
-
-

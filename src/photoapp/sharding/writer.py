@@ -74,8 +74,7 @@ class Writer:
         return self.session.execute(statement, parameters)
 
     def upsert(self, model: type[Base], key: dict[str, Any], values: dict[str, Any]) -> None:
-        """Insert the row of ``key``, or set its ``values``. The caller holds the edge's lock and has compared versions.
-        """
+        """Insert the row of ``key``, or set its ``values``. The caller holds the lock and has compared versions."""
         dialect = sqlite if self._database.is_sqlite else postgresql
         statement = dialect.insert(model).values(key | values)
         self.execute(statement.on_conflict_do_update(index_elements=list(key), set_=values))

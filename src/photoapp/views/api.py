@@ -31,9 +31,9 @@ def api_read(*routes: str, permission: Permission) -> Callable[[Any], Any]:
     def declare(view: Any) -> Any:
         for route in routes:
             # One frame further out: the declaration belongs to the view's module, which is the one that is scanned.
-            view = view_config(
-                route_name=route, request_method="GET", permission=permission, api="read", _depth=1
-            )(view)
+            view = view_config(route_name=route, request_method="GET", permission=permission, api="read", _depth=1)(
+                view
+            )
         return view
 
     return declare
@@ -120,4 +120,3 @@ def media_shard(context: Any, request: Request) -> int:
 def includeme(config: Configurator) -> None:
     """The deriver, nearest to the view: context and permission have been checked by then."""
     config.add_view_deriver(deriver, name="api", under="rendered_view", over="mapped_view")
-

@@ -17,6 +17,10 @@ def home(context: ApiContext, request: Request) -> dict[str, Any]:
     del context
     given = request.input
     gallery = request.registry.listings.feed(
-        request.viewer, count=given.count(), max_id=given.cursor("max_id"), min_id=given.cursor("min_id")
+        request.viewer,
+        count=given.count(),
+        max_id=given.cursor("max_id"),
+        min_id=given.cursor("min_id"),
+        away=request.away,
     )
     return answer_gallery(request, gallery, parameter="max_id")

@@ -15,8 +15,7 @@ from photoapp.types import Request
 
 @view_config(route_name="files", request_method="GET", permission=NO_PERMISSION_REQUIRED)
 def image(request: Request) -> Response:
-    """GET /files/{key}: a rendition. Originals are never served; private ones only under a signature that still runs.
-    """
+    """GET /files/{key}: a rendition. Originals are never served; private ones only while their signature runs."""
     storage, key = request.registry.tiers.storage, request.matchdict["key"]
     prefix = key.partition("/")[0]
     if prefix == PRIVATE:

@@ -18,12 +18,13 @@ from photoapp.types import Request
 
 def answer_gallery(request: Request, gallery: Gallery, *, parameter: str) -> dict[str, Any]:
     """[media] with its next page."""
+    if gallery.degraded:
+        request.degraded.add("feed")
     return envelope(present(request, gallery), next_page(request, parameter, gallery.next_cursor))
 
 
 def present(request: Request, gallery: Gallery) -> list[orjson.Fragment]:
-    """[media]. What is missing since something was away is told in ``X-Degraded``."""
-    request.degraded |= gallery.degraded
+    """[media]."""
     fragments: list[orjson.Fragment] = request.registry.media_presenter.present(
         gallery.photos,
         viewer=request.viewer,
@@ -45,7 +46,7 @@ def answer_media(request: Request, media_id: int) -> dict[str, Any]:
     photo = request.registry.catalog.photo(media_id)
     if photo is None or not photo.is_live:
         raise NotFound("no such media")
-    gallery = request.registry.listings.gallery(request.viewer, [photo])
+    gallery = request.registry.listings.gallery(request.viewer, [photo], away=request.away)
     return envelope(present(request, gallery)[0])
 
 

@@ -63,7 +63,7 @@ def publish(context: ApiContext, request: Request) -> int:
 @api_read("media.one", "media.shortcode", permission=Permission.MEDIA_READ)
 def show(context: MediaContext, request: Request) -> dict[str, Any]:
     """GET /media/{id} and /media/shortcode/{code}."""
-    gallery = request.registry.listings.gallery(context.viewer, [context.photo])
+    gallery = request.registry.listings.gallery(context.viewer, [context.photo], away=request.away)
     return envelope(present(request, gallery)[0])
 
 
@@ -109,7 +109,12 @@ def recent(context: AccountContext, request: Request) -> dict[str, Any]:
     context.require_contents()
     upper, lower = bounds(request)
     gallery = request.registry.listings.recent(
-        context.viewer, context.account.id, count=request.input.count(), max_id=upper, min_id=lower
+        context.viewer,
+        context.account.id,
+        count=request.input.count(),
+        max_id=upper,
+        min_id=lower,
+        away=request.away,
     )
     return answer_gallery(request, gallery, parameter="max_id")
 
@@ -120,7 +125,7 @@ def liked(context: ApiContext, request: Request) -> dict[str, Any]:
     del context
     given = request.input
     gallery = request.registry.listings.liked(
-        request.viewer, count=given.count(), max_like_id=given.cursor("max_like_id")
+        request.viewer, count=given.count(), max_like_id=given.cursor("max_like_id"), away=request.away
     )
     return answer_gallery(request, gallery, parameter="max_like_id")
 

@@ -53,9 +53,7 @@ def healthz(request: Request) -> Response:
 def readyz(request: Request) -> Response:
     """GET /readyz: the process can serve: at least one shard answers."""
     ready = any(_shards(request).values())
-    return json_response(
-        request, {"status": "ready" if ready else "unready"}, status=200 if ready else 503
-    )
+    return json_response(request, {"status": "ready" if ready else "unready"}, status=200 if ready else 503)
 
 
 @view_config(route_name="statusz", request_method="GET", permission=NO_PERMISSION_REQUIRED)
@@ -88,11 +86,7 @@ def _operators_only(request: Request) -> None:
     if request.environ.get("REMOTE_ADDR") in settings.addresses:
         return
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if (
-        settings.token
-        and scheme.lower() == "bearer"
-        and hmac.compare_digest(token.encode(), settings.token.encode())
-    ):
+    if settings.token and scheme.lower() == "bearer" and hmac.compare_digest(token.encode(), settings.token.encode()):
         return
     raise NotFound("no such path")
 

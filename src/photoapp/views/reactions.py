@@ -18,21 +18,17 @@ from photoapp.views.params import parse_id
 @api_read("media.likes", permission=Permission.MEDIA_READ)
 def likers(context: MediaContext, request: Request) -> dict[str, Any]:
     """GET /media/{id}/likes."""
-    accounts = request.registry.listings.likers(context.viewer, context.photo.id)
+    accounts = request.registry.listings.likers(context.viewer, context.photo.id, away=request.away)
     return envelope(request.registry.people_presenter.cards(accounts))
 
 
-@api_write(
-    "media.likes", method="POST", permission=Permission.LIKE_EDIT, answer=answer_nothing, shard=media_shard
-)
+@api_write("media.likes", method="POST", permission=Permission.LIKE_EDIT, answer=answer_nothing, shard=media_shard)
 def like(context: MediaContext, request: Request) -> None:
     """POST /media/{id}/likes."""
     _set_like(context, request, active=True)
 
 
-@api_write(
-    "media.likes", method="DELETE", permission=Permission.LIKE_EDIT, answer=answer_nothing, shard=media_shard
-)
+@api_write("media.likes", method="DELETE", permission=Permission.LIKE_EDIT, answer=answer_nothing, shard=media_shard)
 def unlike(context: MediaContext, request: Request) -> None:
     """DELETE /media/{id}/likes."""
     _set_like(context, request, active=False)
@@ -41,8 +37,8 @@ def unlike(context: MediaContext, request: Request) -> None:
 @api_read("media.comments", permission=Permission.MEDIA_READ)
 def comments(context: MediaContext, request: Request) -> dict[str, Any]:
     """GET /media/{id}/comments."""
-    remarks, authors = request.registry.listings.comments(context.viewer, context.photo.id)
-    presenter = request.registry.media_presenter
+    listings, presenter = request.registry.listings, request.registry.media_presenter
+    remarks, authors = listings.comments(context.viewer, context.photo.id, away=request.away)
     return envelope(presenter.comments(remarks, viewer=context.viewer, accounts=authors))
 
 

@@ -26,7 +26,11 @@ def follows(context: AccountContext, request: Request) -> dict[str, Any]:
     context.require_contents()
     given = request.input
     page = request.registry.listings.follows(
-        context.viewer, context.account.id, count=given.count(default=PEOPLE_DEFAULT), cursor=given.cursor("cursor")
+        context.viewer,
+        context.account.id,
+        count=given.count(default=PEOPLE_DEFAULT),
+        cursor=given.cursor("cursor"),
+        away=request.away,
     )
     return answer_people(request, page)
 
@@ -37,7 +41,11 @@ def followed_by(context: AccountContext, request: Request) -> dict[str, Any]:
     context.require_contents()
     given = request.input
     page = request.registry.listings.followers(
-        context.viewer, context.account.id, count=given.count(default=PEOPLE_DEFAULT), cursor=given.cursor("cursor")
+        context.viewer,
+        context.account.id,
+        count=given.count(default=PEOPLE_DEFAULT),
+        cursor=given.cursor("cursor"),
+        away=request.away,
     )
     return answer_people(request, page)
 
@@ -47,7 +55,10 @@ def requested_by(context: AccountContext, request: Request) -> dict[str, Any]:
     """GET /users/self/requested-by."""
     given = request.input
     page = request.registry.listings.requesters(
-        context.viewer, count=given.count(default=PEOPLE_DEFAULT), cursor=given.cursor("cursor")
+        context.viewer,
+        count=given.count(default=PEOPLE_DEFAULT),
+        cursor=given.cursor("cursor"),
+        away=request.away,
     )
     return answer_people(request, page)
 
@@ -57,7 +68,10 @@ def blocks(context: AccountContext, request: Request) -> dict[str, Any]:
     """GET /users/self/blocks."""
     given = request.input
     page = request.registry.listings.blocks(
-        context.viewer, count=given.count(default=PEOPLE_DEFAULT), cursor=given.cursor("cursor")
+        context.viewer,
+        count=given.count(default=PEOPLE_DEFAULT),
+        cursor=given.cursor("cursor"),
+        away=request.away,
     )
     return answer_people(request, page)
 

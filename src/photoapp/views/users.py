@@ -35,9 +35,7 @@ def sign_up_shard(context: ApiContext, request: Request) -> int:
     return request.shards.for_name("sign-up", f"{request.caller.client_id}:{key}")
 
 
-@api_write(
-    "users", method="POST", permission=Permission.ACCOUNT_CREATE, answer=answer_profile, shard=sign_up_shard
-)
+@api_write("users", method="POST", permission=Permission.ACCOUNT_CREATE, answer=answer_profile, shard=sign_up_shard)
 def sign_up(context: ApiContext, request: Request) -> int:
     """POST /users."""
     given, accounts = request.input, _accounts(request)
@@ -81,24 +79,22 @@ def edit_profile(context: AccountContext, request: Request) -> int:
     return user_id
 
 
-@api_write(
-    "self.picture", method="POST", permission=Permission.SELF_EDIT, answer=answer_profile, shard=own_shard
-)
+@api_write("self.picture", method="POST", permission=Permission.SELF_EDIT, answer=answer_profile, shard=own_shard)
 def set_picture(context: AccountContext, request: Request) -> int:
     """POST /users/self/picture."""
     data = request.input.upload("photo")
     image = process_upload(request, data)
     key = request.registry.photos.store_picture(image)
     _accounts(request).set_picture(
-        request.writer(own_shard(context, request)), context.account.id, storage=request.registry.tiers.storage.name,
-        key=key
+        request.writer(own_shard(context, request)),
+        context.account.id,
+        storage=request.registry.tiers.storage.name,
+        key=key,
     )
     return context.account.id
 
 
-@api_write(
-    "self.password", method="PUT", permission=Permission.SELF_EDIT, answer=answer_nothing, shard=own_shard
-)
+@api_write("self.password", method="PUT", permission=Permission.SELF_EDIT, answer=answer_nothing, shard=own_shard)
 def change_password(context: AccountContext, request: Request) -> None:
     """PUT /users/self/password."""
     given, accounts = request.input, _accounts(request)

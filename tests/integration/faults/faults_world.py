@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import requests
 
+from photoapp.jobs.inspect import lag
+from photoapp.services.clients import ClientService
 from photoapp.sharding.shards import Shards
 from support.memcached import Memcached
-from support.people import App, Person, small_jpeg
+from support.people import App, Person
 from support.postgres import PostgresServer
 from support.proxy import Proxy
 from support.server import Server, free_port
@@ -89,7 +92,9 @@ class Pgbouncer:
 
     def _answers(self) -> bool:
         try:
-            with psycopg.connect(host="127.0.0.1", port=self.port, user="postgres", dbname="pgbouncer", autocommit=True):
+            with psycopg.connect(
+                host="127.0.0.1", port=self.port, user="postgres", dbname="pgbouncer", autocommit=True
+            ):
                 return True
         except psycopg.OperationalError:
             return False
@@ -110,13 +115,15 @@ class Side:
     """Not followed by the viewer."""
     photos: dict[str, str] = field(default_factory=dict)
     """The ids of one episode's photos."""
+    image: str = ""
+    """Where anybody is told where the picture of one of them is."""
 
 
 class World:
     """Everything, started. ``proxies`` by engine."""
 
-    def __init__(self, postgres: PostgresServer) -> None:
-        self.closing = ExitStack()
+    def __init__(self, postgres: PostgresServer, closing: ExitStack) -> None:
+        self.closing = closing
         self.postgres = postgres
         self.feed, self.session, self.queue = (self._kept(ValkeyServer()) for _ in range(3))
         self.memcached = Memcached()
@@ -158,8 +165,8 @@ class World:
         self.workers = {name: self._worker(name, folder) for name in QUEUES}
         self.app = self._app()
         self.sides = {name: self._side(shards) for name, shards in ((ONE, (0, 1)), (TWO, (2, 3)))}
-        viewer, owner = self.sides[TWO].viewer, self.sides[ONE].owner
-        viewer.relate(owner, "follow")
+        self.sides[TWO].viewer.relate(self.sides[ONE].owner, "follow")
+        self.sides[ONE].viewer.relate(self.sides[TWO].owner, "follow")
 
     def prepare(self) -> None:
         """One episode's photos, and everybody as ``Side`` says, everything working."""
@@ -167,25 +174,43 @@ class World:
             photos = {name: side.owner.upload(caption=name)["id"] for name in ("shown", "victim", "liked")}
             photos["private"] = side.private.upload()["id"]
             side.photos = photos
-            self._image(side)
+            link = side.viewer.get(f"/media/{photos['shown']}")["link"]
+            side.image = f"{link.rstrip('/')}/media/"
+        afar, liked = self.sides[ONE].viewer, self.sides[TWO].photos["liked"]
+        afar.post(f"/media/{liked}/comments", text="from afar")
+        afar.post(f"/media/{liked}/likes")
         for side in self.sides.values():
             side.viewer.sees_in_feed(side.photos["private"], within_s=30)
         self.sides[TWO].viewer.sees_in_feed(self.sides[ONE].photos["liked"], within_s=30)
 
-    def restore(self) -> None:
-        """Take back what the rows did."""
+    def restored(self) -> list[requests.Response]:
+        """Take back what the rows did; the answers."""
+        answers = []
         for side in self.sides.values():
-            side.viewer.relate(side.friend, "unblock")
-            side.viewer.relate(side.friend, "follow")
-            side.viewer.relate(side.target, "unfollow")
-            side.friend.put("/users/self", is_private="false")
+            answers.append(side.friend.call("PUT", "/users/self", data={"is_private": "false"}))
+            for person, action in ((side.friend, "unblock"), (side.friend, "follow"), (side.target, "unfollow")):
+                path = f"/users/{person.id}/relationship"
+                answers.append(side.viewer.call("POST", path, data={"action": action}))
+        return answers
 
     def forget_sessions(self) -> None:
         """Nothing is cached any more: every version is another one."""
         self.session.ask("FLUSHALL")
 
-    def close(self) -> None:
-        self.closing.close()
+    def pids(self) -> list[int]:
+        """Of the server and its workers, all of which run."""
+        assert all(worker.poll() is None for worker in self.workers.values())
+        return [self.server.pid, *(worker.pid for worker in self.workers.values())]
+
+    def wait_until_done(self) -> None:
+        """Until no late work is left, and none of it failed for good."""
+
+        def done() -> bool:
+            queues = lag(self.truth)
+            assert not any(queue.dead for queue in queues.values()), queues
+            return not any(queue.waiting or queue.later for queue in queues.values())
+
+        wait_until(done, within_s=60, what="the end of late work")
 
     def _tiers(self) -> dict[str, str]:
         def redis(engine: str) -> str:
@@ -228,10 +253,11 @@ class World:
 
     def _app(self) -> App:
         """A client on the database that is not broken alone."""
+        clients = ClientService(shards=self.truth)
         while True:
-            app = App.of(self.server)
-            if self.truth.for_name("client_id", app.client_id) in (2, 3):
-                return app
+            client_id, secret = clients.create("tests", trusted=True)
+            if self.truth.for_name("client_id", client_id) in (2, 3):
+                return App(self.server, client_id, secret)
 
     def _side(self, shards: tuple[int, int]) -> Side:
         people: list[Person] = []
@@ -247,18 +273,6 @@ class World:
             viewer.relate(person, "follow")
         private.put("/users/self", is_private="true")
         return Side(owner, private, viewer, friend, target)
-
-    def _image(self, side: Side) -> None:
-        """Have this process know the photo."""
-        answer = side.viewer.call("GET", image_path(self, side), allow_redirects=False)
-        assert answer.status_code == 302, answer.text
-
-
-def image_path(world: World, side: Side) -> str:
-    """Where anybody is told where the picture is."""
-    link: str = side.viewer.get(f"/media/{side.photos['shown']}")["link"]
-    code = link.rstrip("/").rpartition("/")[2]
-    return f"{world.server.url}/p/{code}/media/"
 
 
 def _lines(urls: Mapping[str, str]) -> str:

@@ -1,5 +1,7 @@
 """SEC-70: with etc/redis/users.acl a queue works, and the user that it has can do nothing else."""
 
+import signal
+
 import pytest
 import redis
 from rq import Queue
@@ -30,12 +32,21 @@ class Guarded(ValkeyServer):
 
 
 @pytest.fixture
+def signal_handlers():
+    """A worker inside this process leaves its own."""
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for each, handler in before.items():
+        signal.signal(each, handler)
+
+
+@pytest.fixture
 def client(server):
     with redis.Redis.from_url(server.url) as client:
         yield client
 
 
-def test_wakes_and_rqs_own_work_need_nothing_more(server, client):
+def test_wakes_and_rqs_own_work_need_nothing_more(server, client, signal_handlers):
     tier = RqQueue(RqQueueSettings(server.url))
     assert tier.ping()
     tier.wake("main", "fast", [1])

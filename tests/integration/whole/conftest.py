@@ -1,4 +1,8 @@
-"""Real servers, in each shape; tests make their own people on the one they share, so they do not meet."""
+"""Real servers, in each shape; tests make their own people on the one they share, so they do not meet.
+
+Tests that kill or configure a server have one of the laptop's shape to themselves; what else is killed there, stands in
+the room ``stack``.
+"""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path

@@ -331,9 +331,9 @@ def ids_of(items: list[dict[str, Any]]) -> list[str]:
 
 
 @pytest.fixture
-def examples(truth: Shards) -> int:
+def examples(request: pytest.FixtureRequest) -> int:
     """Fewer where each costs more."""
-    return 25 if truth.map.databases[0].is_sqlite else 10
+    return {"sqlite": 20, "postgresql": 8, "stack": 6}[request.node.callspec.params["server"]]
 
 
 def test_whatever_people_do_everybody_sees_what_the_model_says(app: App, truth: Shards, examples: int) -> None:

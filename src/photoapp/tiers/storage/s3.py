@@ -129,6 +129,7 @@ class S3Storage(StorageTier):
     def _put(self, key: str, data: bytes, content_type: str) -> None:
         digest = base64.b64encode(hashlib.sha256(data).digest()).decode()
         where = self._where(key) | {"Body": data, "ContentType": content_type, "ChecksumSHA256": digest}
+        where["CacheControl"] = _caching(key)
         answer = self._ask(key, lambda client: client.put_object(**where))
         # An S3 that does not repeat the digest has not looked at it.
         if answer.get("ChecksumSHA256") != digest and self._get(key, 0, None) != data:
@@ -170,6 +171,10 @@ class S3Storage(StorageTier):
             self._stat(source)  # an S3 refuses to copy an object to itself
             return
         where = self._where(target) | {"CopySource": self._where(source)}
+        if _caching(source) != _caching(target):
+            # Its headers would be copied with it, and new ones replace all of them.
+            kept = {"ContentType": self._stat(source).content_type, "CacheControl": _caching(target)}
+            where |= {"MetadataDirective": "REPLACE", **kept}
         self._ask(source, lambda client: client.copy_object(**where))
 
     def _list(self, prefix: str) -> Iterator[StoredObject]:
@@ -277,6 +282,11 @@ class S3Storage(StorageTier):
             region_name=self.settings.region,
         )
         return session.client("s3", endpoint_url=self.settings.endpoint_url or None, config=config)
+
+
+def _caching(key: str) -> str:
+    """What browsers and CDNs are told of an object. Its key is new whenever a photo changes sides, so it stays true."""
+    return "public, max-age=31536000, immutable" if key.startswith(f"{PUBLIC}/") else "private, max-age=60"
 
 
 def _page(where: dict[str, str], client: Any) -> Any:
