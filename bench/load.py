@@ -41,9 +41,7 @@ def measure(port: int, request: bytes, *, connections: int, seconds: float, leng
     return measure_each(port, [[request]] * connections, seconds=seconds, length=length)
 
 
-def measure_each(
-    port: int, cycles: Sequence[Sequence[bytes]], *, seconds: float, length: int | None = None
-) -> Load:
+def measure_each(port: int, cycles: Sequence[Sequence[bytes]], *, seconds: float, length: int | None = None) -> Load:
     """The same with a cycle of requests for each connection, which it goes round and round."""
     # Spawned, not forked: nothing of ours runs in it, and it is the same on every system.
     with multiprocessing.get_context("spawn").Pool(1) as pool:
@@ -68,11 +66,18 @@ class _Connection:
     """One connection and the answer that is on its way."""
 
     def __init__(self, port: int, cycle: Sequence[bytes]) -> None:
+        self._port = port
         self._requests = itertools.cycle(cycle)
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=_ANSWER_S)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.closes = False
+        """Whether the server said that it closes the connection behind its last answer."""
         self.asked_at = 0.0
         self.read = b""
+        self.open()
+
+    def open(self) -> None:
+        self.closes = False
+        self.socket = socket.create_connection(("127.0.0.1", self._port), timeout=_ANSWER_S)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def ask(self) -> None:
         self.asked_at = time.perf_counter()
@@ -89,6 +94,7 @@ class _Connection:
             return False
         if len(self.read) > whole:
             raise BadAnswerError("more than one answer to one request")
+        self.closes = b"\r\nConnection: close\r\n" in self.read[:1000]
         self.read = b""
         return True
 
@@ -129,6 +135,11 @@ def _run(port: int, cycles: Sequence[Sequence[bytes]], seconds: float, length: i
         for key, _ in ready:
             if key.data.take(length):
                 latencies.append((clock() - key.data.asked_at) * 1000)
+                if key.data.closes:
+                    selector.unregister(key.data.socket)
+                    key.data.socket.close()
+                    key.data.open()
+                    selector.register(key.data.socket, selectors.EVENT_READ, key.data)
                 key.data.ask()
     for each in opened:
         each.socket.close()

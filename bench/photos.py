@@ -22,7 +22,7 @@ def run(folder: Path, run: Run) -> list[Result]:
     rounds = 3 if run.quick else 11
     run.tell("making a photo")
     photo = folder / "photo.jpg"
-    photo.write_bytes(_camera_jpeg())
+    photo.write_bytes(camera_jpeg())
     pool = ImagingPool(ImagingSettings())
     ours_ms: list[float] = []
     plain_ms: list[float] = []
@@ -74,7 +74,7 @@ def run(folder: Path, run: Run) -> list[Result]:
     return results
 
 
-def _camera_jpeg() -> bytes:
+def camera_jpeg() -> bytes:
     """The photo that the tests use, from their module: they are no package."""
     spec = importlib.util.spec_from_file_location("samples", ROOT / "tests" / "samples.py")
     assert spec is not None

@@ -21,17 +21,28 @@ def cpu_s(pid: int) -> float:
 
 def tree(pid: int) -> list[int]:
     """The process and everything that descends from it."""
-    parents: dict[int, int] = {}
+    families = _families()
+    found = [pid]
+    for each in found:
+        found += families.get(each, [])
+    return found
+
+
+def children(pid: int) -> list[int]:
+    """The process's own children."""
+    return _families().get(pid, [])
+
+
+def _families() -> dict[int, list[int]]:
+    families: dict[int, list[int]] = {}
     for entry in PROC.iterdir():
         if entry.name.isdigit():
             try:
-                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
             except (OSError, IndexError):
                 continue  # it ended while we looked
-    found = [pid]
-    for each in found:
-        found += [child for child, parent in parents.items() if parent == each]
-    return found
+            families.setdefault(parent, []).append(int(entry.name))
+    return families
 
 
 def pss_bytes(pid: int) -> int:

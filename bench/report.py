@@ -29,11 +29,10 @@ def as_table(results: Sequence[Result]) -> str:
     width = max(len(result.title) for result in results)
     lines = []
     for result in results:
-        figures = (
-            f"{_number(result.value)} {result.unit}, baseline {_number(result.baseline)}, {result.ratio:.0%} of it"
-        )
+        figures = f"{_number(result.value)} {result.unit}, baseline {_number(result.baseline)}: {result.ratio_text} it"
         lines.append(f"{result.title:<{width}}  {figures}")
-        lines.append(f"{'':<{width}}  goal {result.goal_text}: {_verdict(result)}")
+        if result.goal is not None:
+            lines.append(f"{'':<{width}}  goal {result.goal_text}: {_verdict(result)}")
         lines += [f"{'':<{width}}  {note}" for note in (f"baseline: {result.against}", *result.notes)]
     missed = [result.title for result in results if not result.met]
     lines.append(f"\nmissed: {', '.join(missed)}" if missed else "\nevery goal is met")
@@ -59,17 +58,20 @@ def as_page(results: Sequence[Result], *, quick: bool) -> str:
 def _section(result: Result) -> str:
     notes = "".join(f"<p>{html.escape(note)}</p>" for note in result.notes)
     mark = "met" if result.met else "missed"
+    goal = "" if result.goal is None else f'Goal {result.goal_text}: <b class="{mark}">{_verdict(result)}</b>'
     return f"""<h2>{html.escape(result.title)}</h2>
-<p>{_number(result.value)} {result.unit}, {result.ratio:.0%} of the baseline ({html.escape(result.against)}).
-Goal {html.escape(result.goal_text)}: <b class="{mark}">{_verdict(result)}</b></p>
+<p>{_number(result.value)} {result.unit}, {result.ratio_text} the baseline ({html.escape(result.against)}).
+{goal}</p>
 {_bars(result)}
 {_distribution(result)}
 {notes}"""
 
 
 def _bars(result: Result) -> str:
-    goal = result.goal.bound * (result.baseline if result.goal.of == "ratio" else 1)
-    rows = [("photoapp", result.value, "#0969da"), ("baseline", result.baseline, "#8c959f"), ("goal", goal, "#bf8700")]
+    rows = [("photoapp", result.value, "#0969da"), ("baseline", result.baseline, "#8c959f")]
+    if result.goal is not None:
+        goal = result.goal.bound * (result.baseline if result.goal.of == "ratio" else 1)
+        rows.append(("goal", goal, "#bf8700"))
     scale = (_WIDTH - _LABEL - 130) / max(amount for _, amount, _ in rows)
     drawn = []
     for number, (label, amount, colour) in enumerate(rows):
@@ -79,7 +81,8 @@ def _bars(result: Result) -> str:
             f'<rect x="{_LABEL}" y="{top}" width="{width:.1f}" height="{_BAR}" rx="3" fill="{colour}"/>'
             f'<text x="{_LABEL + width + 8:.1f}" y="{top + 17}">{_number(amount)} {result.unit}</text>'
         )
-    return f'<svg width="{_WIDTH}" height="{3 * (_BAR + 4)}" role="img" aria-label="bars">{"".join(drawn)}</svg>'
+    height = len(rows) * (_BAR + 4)
+    return f'<svg width="{_WIDTH}" height="{height}" role="img" aria-label="bars">{"".join(drawn)}</svg>'
 
 
 def _distribution(result: Result) -> str:

@@ -35,24 +35,32 @@ class Result:
     baseline: float
     against: str
     """What the baseline is, in a few words."""
-    goal: Goal
+    goal: Goal | None
+    """None for a figure that is only to be known."""
     ratio: float
     """Value to baseline; where rounds alternate, the median of their ratios."""
-    notes: Sequence[str] = ()
+    notes: list[str] = field(default_factory=list)
     samples_ms: Sequence[float] = field(default=(), repr=False)
     """Single latencies, where there are any: the report draws them."""
 
     @property
     def met(self) -> bool:
-        """Whether the goal is reached."""
-        return self.goal.met_by(self.value, self.ratio)
+        """Whether the goal is reached, or there is none."""
+        return self.goal is None or self.goal.met_by(self.value, self.ratio)
+
+    @property
+    def ratio_text(self) -> str:
+        """The ratio as people say it."""
+        return _share(self.ratio)
 
     @property
     def goal_text(self) -> str:
         """The goal as people say it."""
+        if self.goal is None:
+            return "none"
         sign = "≥" if self.goal.at_least else "≤"
         if self.goal.of == "ratio":
-            return f"{sign} {self.goal.bound:.0%} of the baseline"
+            return f"{sign} {_share(self.goal.bound)} the baseline"
         return f"{sign} {self.goal.bound:g} {self.unit}"
 
     def as_json(self) -> dict[str, Any]:
@@ -62,9 +70,13 @@ class Result:
             "unit": self.unit,
             "baseline": round(self.baseline, 3),
             "ratio": round(self.ratio, 4),
-            "goal": self.goal.bound,
+            "goal": None if self.goal is None else self.goal.bound,
             "met": self.met,
         }
+
+
+def _share(ratio: float) -> str:
+    return f"{ratio:.0%} of" if ratio < 10 else f"{ratio:.0f} times"
 
 
 @dataclass(frozen=True)
@@ -75,6 +87,8 @@ class Run:
     """Fewer and shorter rounds: to see that it runs, not to quote."""
     tell: Callable[[str], None]
     """Shows what is going on."""
+    followers: int = 1_000_000
+    """Of the account whose post is followed to the last feed."""
 
 
 def median(values: Iterable[float]) -> float:

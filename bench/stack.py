@@ -81,9 +81,9 @@ class Stack:
             autocommit=True,
         )
 
-    def worker_pids(self, queue: str) -> list[int]:
-        """The pool's own process."""
-        return [int(json.loads((self._var / "stack" / "pids.json").read_text())[f"workers-{queue}"]["pid"])]
+    def workers_pid(self, queue: str) -> int:
+        """The pool, whose children are the workers of a queue."""
+        return int(json.loads((self._var / "stack" / "pids.json").read_text())[f"workers-{queue}"]["pid"])
 
     @contextmanager
     def gunicorn(self, ini: Path, *, path: str, env: Mapping[str, str] | None = None) -> Iterator[Server]:

@@ -102,7 +102,7 @@ class World:
         """A bearer token of the account."""
         token = f"{user_id}.{_CLIENT_ID[:7]}.{secrets.token_hex(32)}"
         self._add(
-            user_id, Token, sha256=digest_of(token), user_id=user_id, client_id=_CLIENT_ID, scope="basic",
+            user_id, Token, sha256=digest_of(token), user_id=user_id, client_id=_CLIENT_ID, scope="basic likes publish",
             created_at=datetime.now(UTC),
         )  # fmt: skip
         return token

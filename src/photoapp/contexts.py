@@ -131,5 +131,6 @@ def _path_id(request: Request, name: str) -> int:
 
 def viewer_of(request: Request) -> Viewer:
     """The caller's facts. Raises what resolving the caller raises."""
-    viewer: Viewer = request.registry.catalog.viewer(request.caller.user_id)
+    caller = request.caller
+    viewer: Viewer = request.registry.catalog.viewer(caller.user_id, version=caller.account_version)
     return viewer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from random import getrandbits
 from typing import Any
 
@@ -18,6 +19,7 @@ from photoapp.types import Request
 from photoapp.views.errors import error_response
 from photoapp.views.params import Input
 
+_AT_ONCE = 64 * 1024
 _FORM = "application/x-www-form-urlencoded"
 _SECURITY = [
     ("X-Content-Type-Options", "nosniff"),
@@ -37,6 +39,7 @@ def tween_factory(handler: Callable[[Request], Response], registry: Any) -> Call
         request.rate = None
         request.degraded, request.away = set(), set()
         request.attempt = request.answer = None
+        body = request.environ.get("wsgi.input")
         try:
             _respell_path(request)
             request.input = Input(request, upload_limit_bytes=upload_limit_bytes)
@@ -45,6 +48,7 @@ def tween_factory(handler: Callable[[Request], Response], registry: Any) -> Call
         except Exception as error:  # noqa: BLE001 - the edge answers everything
             response = error_response(request, error)
         _finish(request, response, registry)
+        _read_the_rest(request, body, limit_bytes=2 * upload_limit_bytes)
         registry.metrics.request(request, response.status_int, time.perf_counter() - started)
         return response
 
@@ -95,6 +99,20 @@ def _finish(request: Request, response: Response, registry: Any) -> None:
     if request.degraded:
         headers.append(("X-Degraded", ",".join(sorted(request.degraded))))
     headers += _SECURITY
+
+
+def _read_the_rest(request: Request, body: Any, *, limit_bytes: int) -> None:
+    """Read on where a refusal left off, up to a limit.
+
+    A server that closes a connection on which there is something left to read resets it, and the client, which is
+    still sending, never sees the answer. (WebOb puts another file in the place of a body that it has read.)
+    """
+    declared, chunked = request.content_length or 0, "HTTP_TRANSFER_ENCODING" in request.environ
+    if not (declared or chunked) or declared > limit_bytes or request.environ.get("wsgi.input") is not body:
+        return
+    with suppress(OSError):  # the client has gone
+        while limit_bytes > 0 and (data := body.read(_AT_ONCE)):
+            limit_bytes -= len(data)
 
 
 def _make_request_class(registry: Any) -> None:

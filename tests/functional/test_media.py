@@ -89,7 +89,8 @@ def test_images_of_a_private_account_need_their_signature(alice: Person) -> None
         f"{url.partition('?')[0]}?e=%D9%A3&s=",
         f"{url}&e=99999999999",
     ):
-        assert http.get(forged, timeout=30).status_code == 403
+        # An S3 finds a date that is none before it looks at the signature.
+        assert http.get(forged, timeout=30).status_code in {403, 400 if "X-Amz-Date=9" in forged else 403}
 
 
 def test_links_and_images_do_not_follow_the_host_header(alice: Person) -> None:

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,16 @@ def refused(person: Person, photo: bytes | None, headers: Any = None, **form: An
 def stored(person: Person) -> set[Path]:
     """Every upload that gets that far stores its original first."""
     return {path for path in person.app.server.objects.glob("original*/**/*") if path.is_file()}
+
+
+@pytest.mark.parametrize("size", [100_000, 5_000_000, 30_000_000])
+def test_who_is_refused_for_a_token_is_told_however_much_was_to_come(alice: Person, size: int) -> None:
+    """A server that closes on what it has not read resets the connection, and takes its answer back."""
+    nobody = replace(alice, token="nonsense")
+
+    answer = refused(nobody, bytes(size))
+
+    assert error_of(answer)[:2] == (400, "OAuthAccessTokenException")
 
 
 def test_what_is_accepted_is_stored_where_refusals_are_looked_for(alice: Person) -> None:

@@ -1,16 +1,20 @@
 """The arithmetic of the benchmarks, and their command line. Nothing here measures anything."""
 
+import dataclasses
 import math
 import subprocess
 import sys
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT))  # bench/ is run from the checkout and installed nowhere
 
-from bench.load import BadAnswerError, Load, answer_bytes, request_for  # noqa: E402 - needs the line above
+from bench.fan_out import ids_below  # noqa: E402 - needs the line above
+from bench.lists import key_of  # noqa: E402
+from bench.load import BadAnswerError, Load, answer_bytes, request_for  # noqa: E402
 from bench.processes import field_bytes  # noqa: E402
 from bench.report import as_page, as_table  # noqa: E402
 from bench.result import Goal, Result, histogram, median, median_ratio, percentile  # noqa: E402
@@ -93,6 +97,18 @@ def test_the_table_says_what_was_missed():
     assert table.endswith("missed: Pages <fast>")
 
 
+def test_a_figure_without_a_goal_misses_none_and_is_told_without_one():
+    known = dataclasses.replace(result(), goal=None)
+    assert (known.as_json()["goal"], known.met) == (None, True)
+    assert "goal" not in as_table([known]).splitlines()[0]
+    assert "Goal" not in as_page([known], quick=False)
+
+
+@pytest.mark.parametrize(("value", "told"), [(44.6, "45% of"), (2460.0, "25 times")])
+def test_a_ratio_is_told_as_a_share_or_in_times(value, told):
+    assert result(value=value).ratio_text == told
+
+
 def test_the_page_draws_bars_and_the_distribution_where_there_is_one_and_loads_nothing():
     page = as_page([result(samples_ms=[float(number) for number in range(100)])], quick=True)
     assert page.count("<svg") == 2
@@ -126,6 +142,19 @@ def test_a_rate_is_answers_per_second_of_the_clock():
 
 def test_a_request_ends_its_head():
     assert request_for(80, "/x", {"A": "b"}) == b"GET /x HTTP/1.1\r\nHost: 127.0.0.1:80\r\nA: b\r\n\r\n"
+
+
+def test_a_body_is_announced_by_its_length():
+    assert request_for(80, "/x", {"A": "b"}, method="POST", body=b"abc").endswith(
+        b"POST /x HTTP/1.1\r\nHost: 127.0.0.1:80\r\nA: b\r\nContent-Length: 3\r\n\r\nabc"
+    )
+
+
+def test_lists_are_written_where_the_application_looks_for_them():
+    assert key_of(123456789) == f"feed:{{{crc32(b'123456789') & 255}}}:123456789"
+    ids = ids_below(1 << 60, 1000)
+    assert sorted(set(ids), reverse=True) == ids
+    assert ids[0] < 1 << 60
 
 
 def test_memory_is_read_in_bytes_and_by_the_whole_name():

@@ -23,8 +23,10 @@ import plaster
 import rq.worker
 from pyramid.registry import Registry
 from redis import Redis
+from redis.backoff import ConstantBackoff
 from redis.client import Pipeline
 from redis.exceptions import RedisError
+from redis.retry import Retry
 from rq.executions import Execution
 from rq.queue import Queue
 from rq.serializers import JSONSerializer
@@ -47,6 +49,7 @@ MONITORING_S = 5
 DEQUEUE_S = 5
 """RQ waits so long for a job before it looks about; meanwhile no sweep can begin."""
 SWEEP_LIMIT_S = 300
+RETRY_S, RETRIES = 1.0, 60
 
 _log = logging.getLogger(__name__)
 
@@ -87,6 +90,8 @@ class Worker(rq.worker.Worker):
             except ConfigurationError as error:
                 sys.exit(f"photoapp: {error}")
             self._sweeps = Sweeps(self._registry.work, names[0], connection)
+            # RQ waits for its Redis where it asks for a job, and ends where it loses it at any other moment.
+            connection.set_retry(Retry(ConstantBackoff(RETRY_S), RETRIES))
         ours = [Queue(each, connection=connection, job_class=Job, serializer=JSONSerializer) for each in names]
         super().__init__(ours, name, connection=connection, prepare_for_work=prepare_for_work, **options)
 

@@ -21,6 +21,8 @@ class Identity:
     trusted: bool
     """An authenticated client that is one of our own."""
     token_sha256: str | None
+    account_version: int | None = None
+    """The version of the user's account that the same round trip brought."""
 
     @property
     def caller(self) -> str:
@@ -50,7 +52,14 @@ def identify(request: Request) -> Identity:
         tokens: TokenService = request.registry.tokens
         facts, rate = tokens.open(token, limit=settings.rate_limit, window_s=settings.rate_window_s)
         _check(request, rate)
-        return Identity(facts.user_id, facts.client_id, facts.scopes, trusted=False, token_sha256=facts.sha256)
+        return Identity(
+            facts.user_id,
+            facts.client_id,
+            facts.scopes,
+            trusted=False,
+            token_sha256=facts.sha256,
+            account_version=facts.account_version,
+        )
     client_id = request.input.credential("client_id")
     if client_id is None:
         raise CredentialsMissing("Missing client_id or access_token URL parameter.")

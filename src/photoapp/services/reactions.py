@@ -11,6 +11,7 @@ from photoapp.errors import NotAllowed, NotFound
 from photoapp.models import Comment, Commented, Like, Liked, Media, MediaState
 from photoapp.services.catalog import media_version
 from photoapp.services.photos import forget_words, note_words
+from photoapp.sharding.flip import Flip
 from photoapp.sharding.shards import Shards
 from photoapp.sharding.writer import Writer
 
@@ -28,6 +29,9 @@ class ReactionService:
 
         The counter comes last and only with a change of a row: its lock is the one that all likers of a photo share.
         """
+        if writer.flips_at_once:
+            self._flip_like(writer, media_id=media_id, user_id=user_id, active=active)
+            return
         writer.lock(media_id, user_id)
         self._require_live(writer, media_id)
         held = writer.execute(select(Like.active).where(Like.media_id == media_id, Like.user_id == user_id)).scalar()
@@ -74,6 +78,20 @@ class ReactionService:
         writer.execute(update(Comment).where(Comment.id == comment_id).values(active=False, text="", version=version))
         forget_words(writer, media_id, source_id=comment_id)
         self._count(writer, media_id, Media.comments_count, -1)
+
+    def _flip_like(self, writer: Writer, *, media_id: int, user_id: int, active: bool) -> None:
+        like: Any = Like.__table__
+        media: Any = Media.__table__
+        flip = Flip(
+            like, {"media_id": media_id, "user_id": user_id}, active,
+            parent=media, parent_id=media_id, parent_is_live=media.c.state == int(MediaState.LIVE),
+            counter="likes_count",
+        )  # fmt: skip
+        is_live, changed = writer.flip(flip, LIKE_MIRROR, target=self._shards.of(user_id))
+        if not is_live:
+            raise NotFound("no such media")
+        if changed:
+            writer.moves(media_version(media_id))
 
     @staticmethod
     def mirror_like(writer: Writer, change: dict[str, Any]) -> None:

@@ -32,6 +32,8 @@ class TokenFacts:
     client_id: str
     scopes: frozenset[str]
     sha256: str
+    account_version: int | None
+    """The account's version when the call began; None while the session tier is away."""
 
 
 class TokenService:
@@ -73,7 +75,7 @@ class TokenService:
                 key, account=account_version(user_id), limit=limit, window_s=window_s
             )
         except TierUnavailable:
-            held, version, rate = None, 0, None
+            held, version, rate = None, None, None
         if held is None or held["version"] != version:
             held = self._load(user_id, sha256) | {"version": version}
             if rate is not None:
@@ -81,7 +83,7 @@ class TokenService:
         expires_at = held["expires_at"]
         if not held["good"] or (expires_at is not None and expires_at <= datetime.now(UTC).timestamp()):
             raise TokenInvalid
-        return TokenFacts(user_id, held["client_id"], frozenset(held["scope"].split()), sha256), rate
+        return TokenFacts(user_id, held["client_id"], frozenset(held["scope"].split()), sha256, version), rate
 
     def revoke_all(self, writer: Writer, *, user_id: int, but: str | None = None) -> None:
         """End every token of the account, but the one of the SHA-256 ``but``."""

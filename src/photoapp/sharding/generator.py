@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import BigInteger, ColumnElement, Connection, func, select, update
 from sqlalchemy.orm import Session
 
 from photoapp.models import IdState
@@ -31,13 +31,17 @@ class IdGenerator:
         """The same inside a writer's transaction on that shard."""
         return self._draw(session.connection(), shard, count)
 
+    def expression(self, shard: int) -> ColumnElement[int]:
+        """What draws an id inside a statement on a PostgreSQL shard."""
+        drawn: ColumnElement[int] = getattr(func, schema_name(shard)).next_id(type_=BigInteger)
+        return drawn
+
     def _draw(self, connection: Connection, shard: int, count: int) -> list[int]:
         if self._is_sqlite(shard):
             return self._draw_sqlite(connection, shard, count)
         # The function takes its advisory lock, moves the schema's sequence and lets go, whatever becomes of the
         # transaction.
-        next_id = getattr(func, schema_name(shard)).next_id
-        rows = connection.execute(select(next_id()).select_from(func.generate_series(1, count)))
+        rows = connection.execute(select(self.expression(shard)).select_from(func.generate_series(1, count)))
         return list(rows.scalars())
 
     def _draw_sqlite(self, connection: Connection, shard: int, count: int) -> list[int]:

@@ -19,9 +19,9 @@ T = TypeVar("T")
 
 _SILENCE_S = 1.0
 """What an answer may take beyond the server's own limit for a statement."""
-_AWAY_CLASSES = frozenset({"08", "53", "57"})
-"""Classes of SQLSTATE by which a server, or pgbouncer for it, says that it cannot serve now: no connection, no room,
-shutting down; among the last, a statement over its time. A lock not got says nothing of the server.
+_AWAY_CLASSES = frozenset({"08", "57"})
+"""Classes of SQLSTATE by which a server, or pgbouncer for it, says that it cannot serve now: no connection; shutting
+down, with a statement over its time. A lock not got says nothing of the server, and where a disk is full can be read.
 """
 
 

@@ -11,7 +11,8 @@ from sqlalchemy import Executable, Result, func, insert, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from photoapp.models import Base, Outbox
+from photoapp.models import Base, Outbox, OutboxState
+from photoapp.sharding.flip import Flip, flip_statement
 from photoapp.sharding.generator import IdGenerator
 from photoapp.sharding.map import Database
 
@@ -89,6 +90,24 @@ class Writer:
     def next_id(self) -> int:
         """An id of this shard."""
         return self._ids.draw_within(self.session, self.shard)[0]
+
+    @property
+    def flips_at_once(self) -> bool:
+        """Whether ``flip`` can be used on this shard."""
+        return not self._database.is_sqlite
+
+    def flip(self, flip: Flip, handler: str, *, target: int, queue: str = "fast") -> tuple[bool, bool]:
+        """Turn a row on or off, post that, and count it, as one statement; (parent is live, row changed)."""
+        posted = {
+            "queue": queue, "handler": handler, "target": target, "state": int(OutboxState.WAITING),
+            "due_at": datetime.now(UTC), "attempts": 0,
+        }  # fmt: skip
+        outbox: Any = Outbox.__table__
+        statement = flip_statement(flip, drawn_id=self._ids.expression(self.shard), outbox=outbox, posted=posted)
+        row = self.execute(statement).one()
+        if row.version is not None:
+            self.effects.wakes.add((self._database.name, queue, self.shard))
+        return row.is_live, row.version is not None
 
     def lock(self, *parts: int) -> None:
         """Be alone with an edge, whichever way it is named, until the transaction ends; draw the outbox id only

@@ -166,7 +166,7 @@ class World:
         self.app = self._app()
         self.sides = {name: self._side(shards) for name, shards in ((ONE, (0, 1)), (TWO, (2, 3)))}
         self.sides[TWO].viewer.relate(self.sides[ONE].owner, "follow")
-        self.sides[ONE].viewer.relate(self.sides[TWO].owner, "follow")
+        self._reach_across(self.sides[ONE].viewer, self.sides[TWO])
 
     def prepare(self) -> None:
         """One episode's photos, and everybody as ``Side`` says, everything working."""
@@ -176,9 +176,6 @@ class World:
             side.photos = photos
             link = side.viewer.get(f"/media/{photos['shown']}")["link"]
             side.image = f"{link.rstrip('/')}/media/"
-        afar, liked = self.sides[ONE].viewer, self.sides[TWO].photos["liked"]
-        afar.post(f"/media/{liked}/comments", text="from afar")
-        afar.post(f"/media/{liked}/likes")
         for side in self.sides.values():
             side.viewer.sees_in_feed(side.photos["private"], within_s=30)
         self.sides[TWO].viewer.sees_in_feed(self.sides[ONE].photos["liked"], within_s=30)
@@ -233,6 +230,14 @@ class World:
             "tier.queue.url": redis(QUEUE),
             "tier.queue.sweep_s": "2",
         }
+
+    def _reach_across(self, afar: Person, side: Side) -> None:
+        """Have the other side's people named in lists that the rows do not ask for."""
+        afar.relate(side.owner, "follow")
+        self.photo_of_both = str(side.target.upload()["id"])
+        for person in (afar, side.viewer):
+            person.post(f"/media/{self.photo_of_both}/comments", text="seen")
+            person.post(f"/media/{self.photo_of_both}/likes")
 
     def _kept(self, engine: Any) -> Any:
         self.closing.callback(engine.remove)

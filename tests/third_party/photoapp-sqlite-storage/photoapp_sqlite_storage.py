@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -39,13 +40,35 @@ class SqliteStorage(StorageTier):
     driver_errors: ClassVar[tuple[type[BaseException], ...]] = (OSError, sqlite3.Error)
     settings: SqliteStorageSettings
 
+    def __init__(self, settings: SqliteStorageSettings) -> None:
+        super().__init__(settings)
+        self._anchor: sqlite3.Connection | None = None
+        self._lock = threading.Lock()
+
     @contextmanager
     def _database(self) -> Iterator[sqlite3.Connection]:
-        self.settings.file.parent.mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(self.settings.file, timeout=10)) as database, database:
-            database.execute("PRAGMA journal_mode = WAL")
-            database.execute(TABLE)
+        with self._lock:
+            if self._anchor is None:
+                self._anchor = self._made()
+        # Immediate: a writer waits its turn from the start. One that begins as a reader may be refused instead.
+        connection = sqlite3.connect(self.settings.file, timeout=30, isolation_level="IMMEDIATE")
+        with closing(connection) as database, database:
             yield database
+
+    def _made(self) -> sqlite3.Connection:
+        """A connection that stays: the last one to go would lock the file to tidy it, each time."""
+        self.settings.file.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(self.settings.file, timeout=30, check_same_thread=False)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(TABLE)
+        return connection
+
+    def close(self) -> None:
+        """As the contract says."""
+        with self._lock:
+            if self._anchor is not None:
+                self._anchor.close()
+                self._anchor = None
 
     def _ping(self) -> None:
         with self._database() as database:
