@@ -107,10 +107,7 @@ def _read_the_rest(request: Request, body: Any, *, limit_bytes: int) -> None:
     A server that closes a connection on which there is something left to read resets it, and the client, which is
     still sending, never sees the answer. (WebOb puts another file in the place of a body that it has read.)
     """
-    chunked = "HTTP_TRANSFER_ENCODING" in request.environ
-    if not chunked and request.environ.get("CONTENT_LENGTH", "") in {"", "0"}:
-        return
-    declared = request.content_length or 0
+    declared, chunked = request.content_length or 0, "HTTP_TRANSFER_ENCODING" in request.environ
     if not (declared or chunked) or declared > limit_bytes or request.environ.get("wsgi.input") is not body:
         return
     with suppress(OSError):  # the client has gone

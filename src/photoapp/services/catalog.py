@@ -33,7 +33,6 @@ from photoapp.visibility import ANYONE, Viewer
 
 T = TypeVar("T")
 
-_ACCOUNT, _MEDIA = "a:", "m:"
 _LIKES_KEPT = 20_000
 """Answers to "does this viewer like that photo" that a process keeps: about 250 bytes each."""
 
@@ -45,12 +44,12 @@ viewer.
 
 def account_version(id_: int) -> str:
     """The name of the version of an account: its card, its counts, whom it follows and blocks, its tokens."""
-    return f"{_ACCOUNT}{id_}"
+    return f"a:{id_}"
 
 
 def media_version(id_: int) -> str:
     """The name of the version of a photo: its text, counts, newest likes and comments, and who likes it."""
-    return f"{_MEDIA}{id_}"
+    return f"m:{id_}"
 
 
 class Catalog:
@@ -74,7 +73,7 @@ class Catalog:
     def versions(self, *, accounts: Iterable[int] = (), photos: Iterable[int] = ()) -> Versions | None:
         """The versions of these accounts and photos in one round trip; None while the session tier is away."""
         account_ids, photo_ids = list(accounts), list(photos)
-        names = [f"{_ACCOUNT}{id_}" for id_ in account_ids] + [f"{_MEDIA}{id_}" for id_ in photo_ids]
+        names = [*map(account_version, account_ids), *map(media_version, photo_ids)]
         try:
             values = self._session.versions(names) if names else []
         except TierUnavailable:

@@ -250,17 +250,12 @@ class _Hydration:
         hints = [photo for id_ in ids if (photo := self._catalog.peek(id_)) is not None]
         # One round trip asks for the versions of the photos and of everybody they named when this process saw them
         # last; only somebody new to a photo costs another.
-        people = _everybody(hints)
-        versions = self._catalog.versions(accounts=people, photos=ids)
+        versions = self._catalog.versions(accounts=_everybody(hints), photos=ids)
         photos = self._catalog.photos(ids, versions=versions, away=self._away)
         live = [photo for photo in photos.values() if photo.is_live]
-        if live != hints:
-            people = _everybody(live)
-        self._accounts.update(self._catalog.accounts(people, versions=versions, away=self._away))
+        self._accounts.update(self._catalog.accounts(_everybody(live), versions=versions, away=self._away))
         admitted = {photo.id: photo for photo in live if self._may_see(photo)}
         self._shards.reachable(admitted, lambda some: self._note_likes(some, versions), self._away)
-        if not self._away:
-            return admitted
         # Whether the viewer likes a photo stands beside it: without that it is not shown, though a cache had the rest.
         return {id_: photo for id_, photo in admitted.items() if not self._shards.is_held_by(self._away, id_)}
 

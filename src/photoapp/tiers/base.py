@@ -9,7 +9,8 @@ from __future__ import annotations
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -39,9 +40,21 @@ class Tier(ABC):
         self.settings = settings
         self.observe: Observer = _unobserved
 
-    def guarded(self, method: str) -> _Guard:
-        """Measure a call and translate the driver's errors; ours pass through. For a ``with`` statement."""
-        return _Guard(self, method)
+    @contextmanager
+    def guarded(self, method: str) -> Iterator[None]:
+        """Measure a call and translate the driver's errors; ours pass through."""
+        started = time.perf_counter()
+        failure: str | None = None
+        try:
+            yield
+        except PhotoappError as error:
+            failure = type(error).__name__ if isinstance(error, TierUnavailable) else None
+            raise
+        except self.driver_errors as error:
+            failure = type(error).__name__
+            raise TierUnavailable(self.kind, f"{method}: {failure}") from error
+        finally:
+            self.observe(self.kind, method, time.perf_counter() - started, failure)
 
     def ping(self, *, deadline_s: float = 1.0) -> bool:
         """Whether the engine can do its work now. Never raises, never takes longer than ``deadline_s`` seconds."""
@@ -67,28 +80,6 @@ class Tier(ABC):
 
     def close(self) -> None:  # noqa: B027 - most embedded plugins hold nothing
         """Give back connections, threads and files. Twice is fine."""
-
-
-class _Guard:
-    """One call of a tier. A class, since a generator's context manager costs as much as the calls that it guards."""
-
-    __slots__ = ("_method", "_started", "_tier")
-
-    def __init__(self, tier: Tier, method: str) -> None:
-        self._tier = tier
-        self._method = method
-
-    def __enter__(self) -> None:
-        self._started = time.perf_counter()
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        tier = self._tier
-        is_ours = isinstance(error, PhotoappError)
-        is_away = isinstance(error, TierUnavailable) or (isinstance(error, tier.driver_errors) and not is_ours)
-        failure = type(error).__name__ if is_away else None
-        tier.observe(tier.kind, self._method, time.perf_counter() - self._started, failure)
-        if is_away and not is_ours:
-            raise TierUnavailable(tier.kind, f"{self._method}: {failure}") from error
 
 
 def _unobserved(kind: str, method: str, seconds: float, failure: str | None) -> None:
