@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pyramid.config import Configurator
 from sqlalchemy import Row, Select, select
 
-from photoapp.errors import NotFound, TierUnavailable
+from photoapp.errors import TierUnavailable
 from photoapp.models import (
     Block,
     BlockedBy,
@@ -261,13 +261,6 @@ class Versions:
     def __init__(self, accounts: dict[int, int], photos: dict[int, int]) -> None:
         self.accounts = accounts
         self.photos = photos
-
-
-def require_found(value: T | None) -> T:
-    """The value, or ``NotFound``."""
-    if value is None:
-        raise NotFound("no such resource")
-    return value
 
 
 def _json_object(row: Row[Any]) -> dict[str, Any]:

@@ -243,7 +243,6 @@ class _Hydration:
         self._also = also
         self._accounts: dict[int, Account] = {}
         self._liked: set[int] | None = None if viewer.id is None else set()
-        self._versions: Versions | None = None
 
     def admit(self, ids: list[int]) -> dict[int, Photo]:
         """The photos among ``ids`` that the viewer may see."""

@@ -7,15 +7,13 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO
 
 import orjson
 
 from photoapp.errors import CredentialsMissing, InvalidMedia, InvalidParameter
 from photoapp.sharding.ids import MAX_ID
 from photoapp.types import Request
-
-T = TypeVar("T")
 
 BODY_LIMIT = 1_000_000
 """Bytes of a body that holds no photo."""
