@@ -38,7 +38,7 @@ def tween_factory(handler: Callable[[Request], Response], registry: Any) -> Call
         request.request_id = f"{getrandbits(64):016x}"
         request.rate = None
         request.degraded, request.away = set(), set()
-        request.attempt = request.answer = None
+        request.attempt = request.answer = request.account_id = None
         body = request.environ.get("wsgi.input")
         try:
             _respell_path(request)
@@ -107,7 +107,10 @@ def _read_the_rest(request: Request, body: Any, *, limit_bytes: int) -> None:
     A server that closes a connection on which there is something left to read resets it, and the client, which is
     still sending, never sees the answer. (WebOb puts another file in the place of a body that it has read.)
     """
-    declared, chunked = request.content_length or 0, "HTTP_TRANSFER_ENCODING" in request.environ
+    chunked = "HTTP_TRANSFER_ENCODING" in request.environ
+    if not chunked and request.environ.get("CONTENT_LENGTH", "") in {"", "0"}:
+        return
+    declared = request.content_length or 0
     if not (declared or chunked) or declared > limit_bytes or request.environ.get("wsgi.input") is not body:
         return
     with suppress(OSError):  # the client has gone

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
-from pyramid.config import Configurator
+from pyramid.config import PHASE3_CONFIG, Configurator
 
 from photoapp.jobs.inspect import Lag
+from photoapp.tiers.breaker import CLOSED, EXCUSED, OPENED, Breaker
 from photoapp.types import Request
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
@@ -47,6 +48,15 @@ class Metrics:
         )
         self._degraded = Counter("photoapp_degraded", "Weaker answers given", ["tier", "route"], registry=self.registry)
         self._unknown = Counter("photoapp_unknown_outcome", "Answers APIOutcomeUnknownError", registry=self.registry)
+        self._resets = Counter(
+            "photoapp_connection_resets", "Connections that had worked and broke", ["kind", "endpoint"],
+            registry=self.registry,
+        )  # fmt: skip
+        # Each process has its own, and the one that is asked answers for all of them that live.
+        self._breakers = Gauge(
+            "photoapp_breaker_state", "1: open, the endpoint is left alone", ["kind", "endpoint"],
+            registry=self.registry, multiprocess_mode="livemax",
+        )  # fmt: skip
         # Whoever asked last knows best: they are the installation's, not a process's.
         latest: dict[str, Any] = {"registry": self.registry, "multiprocess_mode": "mostrecent"}
         self._up = Gauge("photoapp_tier_up", "Whether a tier answers", ["kind"], **latest)
@@ -71,6 +81,20 @@ class Metrics:
         if failure is not None:
             self._tier_failures.labels(kind, method, failure).inc()
 
+    def watch(self, kind: str, breaker: Breaker) -> None:
+        """Follow a breaker from now on. Twice is fine."""
+        state = self._breakers.labels(kind, breaker.name)
+        resets = self._resets.labels(kind, breaker.name)
+
+        def tell(event: str) -> None:
+            if event == EXCUSED:
+                resets.inc()
+            else:
+                state.set(event == OPENED)
+
+        breaker.observe = tell
+        tell(CLOSED if breaker.closed else OPENED)
+
     def render(self, *, tiers_up: Mapping[str, bool], lags: Mapping[str, Lag]) -> bytes:
         """The text exposition, with the gauges as of now."""
         for kind, up in tiers_up.items():
@@ -87,8 +111,25 @@ class Metrics:
         return generate_latest(together)
 
 
+def breakers(registry: Any) -> Iterator[tuple[str, Breaker]]:
+    """Every breaker of this process, with the kind of its tier, or ``database``."""
+    for tier in registry.tiers.all():
+        for breaker in tier.breakers():
+            yield tier.kind, breaker
+    for database in registry.shards.map.databases:
+        if database.breaker is not None:
+            yield "database", database.breaker
+
+
+def watch_all(registry: Any) -> None:
+    """Follow every breaker that is known by now: nodes of a Redis Cluster are learnt one by one."""
+    for kind, breaker in breakers(registry):
+        registry.metrics.watch(kind, breaker)
+
+
 def includeme(config: Configurator) -> None:
-    """``registry.metrics``, told of every call of every tier."""
+    """``registry.metrics``, told of every call of every tier, and of every breaker once the databases are known."""
     config.registry.metrics = Metrics()
+    config.action(None, watch_all, args=(config.registry,), order=PHASE3_CONFIG + 1)
     for tier in config.registry.tiers.all():
         tier.observe = config.registry.metrics.tier_call

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
         """Databases that were found away; what stands on them is left out where that leaves an answer."""
         attempt: Attempt | None
         """The hold on an Idempotency-Key, until it is completed or given back."""
+        account_id: int | None
+        """The id that a sign-up has drawn: a second try must be for the same one, whose names are claimed."""
         answer: Callable[[], Any] | None
         """Presents a write's result once it is committed and known everywhere."""
 

@@ -22,14 +22,14 @@ MAY_IMPORT = {
     "jobs": {"errors", "models", "services", "settings", "sharding", "tiers"},
     "presenters": {"errors", "models", "services", "settings", "sharding", "tiers", "visibility"},
     "security": {"errors", "services", "settings", "tiers", "types"},
-    "metrics": {"jobs", "types"},
+    "metrics": {"jobs", "tiers", "types"},
     "renderers": {"errors", "types"},
     "contexts": {"errors", "presenters", "security", "services", "types", "views", "visibility"},
     "routes": {"contexts"},
     "acknowledge": {"errors", "jobs", "renderers", "sharding", "types"},
     "edge": {"errors", "types", "views"},
     "views": {
-        "contexts", "errors", "imaging", "jobs", "presenters", "renderers", "security", "services", "settings",
+        "contexts", "errors", "imaging", "jobs", "metrics", "presenters", "renderers", "security", "services", "settings",
         "sharding", "tiers", "types", "visibility",
     },
 }  # fmt: skip

@@ -1,6 +1,7 @@
 """The server's own tables, read (and, for crowds, filled) beside it: what HTTP must not show, and what takes too long over it."""
 
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from typing import Any
 
 from sqlalchemy import insert, select, update
@@ -16,6 +17,15 @@ def row_of(server: Running, model: type[Base], id_: str) -> dict[str, Any]:
     table = model.__table__
     with closing(shards_of(server)) as shards, shards.read(shards.of(number)) as connection:
         return dict(connection.execute(select(table).where(table.c.id == number)).one()._mapping)
+
+
+@contextmanager
+def held_photo(server: Running, media_id: str) -> Iterator[None]:
+    """Another transaction has locked the photo's row meanwhile."""
+    number = int(media_id.partition("_")[0])
+    with closing(shards_of(server)) as shards, shards.write(shards.of(number)) as writer:
+        writer.execute(select(Media.id).where(Media.id == number).with_for_update())
+        yield
 
 
 def crowd(server: Running, person: Person, media_id: str, size: int) -> list[str]:

@@ -1,7 +1,7 @@
 """Likes."""
 
 import pytest
-from rows import crowd
+from rows import crowd, held_photo
 from shapes import check_card
 
 from support.people import App, Person, error_of
@@ -60,6 +60,20 @@ def test_liked_photos_are_listed_by_the_time_of_the_like(alice: Person, bob: Per
     assert [[media["id"] for media in page] for page in pages] == [[first, third], [second]]
     bob.delete(f"/media/{third}/likes")
     wait_until(lambda: liked() == [first, second], what="the like's end")
+
+
+@pytest.mark.parametrize("server", ["postgresql"], indirect=True, scope="session")
+def test_a_like_waits_for_nobody_who_holds_the_photo_and_is_counted_at_once(
+    app: App, alice: Person, bob: Person, carol: Person
+) -> None:
+    path = f"/media/{alice.upload()['id']}"
+    bob.post(f"{path}/likes")
+    with held_photo(app.server, path.rpartition("/")[2]):
+        carol.post(f"{path}/likes")
+        assert alice.get(path)["likes"]["count"] == 2
+        for person, left in ((bob, 1), (carol, 0)):
+            person.delete(f"{path}/likes")
+            assert alice.get(path)["likes"]["count"] == left
 
 
 @pytest.fixture(scope="module")

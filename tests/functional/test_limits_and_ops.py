@@ -119,6 +119,9 @@ def test_status_names_every_tier_and_database(server: Running) -> None:
     assert status["databases"]
     assert all(database["up"] is True for database in status["databases"].values())
     assert "postgres@" not in repr(status)
+    for each in (*status["tiers"].values(), *status["databases"].values()):
+        assert set(each["breaker"].values()) <= {"closed"}
+        assert each["last_error"] is None or each["last_error"].keys() == {"text", "age_s"}
 
 
 def test_metrics_count_requests_by_route_and_hold_no_ids(server: Running, alice: Person) -> None:

@@ -43,6 +43,16 @@ class Proxy:
                 pair.broken_by = mode
                 pair.wake()
 
+    def reset(self) -> None:
+        """Break off what stands, once, and return when that is done; new connections are as before."""
+        with self._lock:
+            pairs = list(self._pairs)
+        for pair in pairs:
+            pair.broken_by = RESET
+            pair.wake()
+        for pair in pairs:
+            pair.ended.wait(10)
+
     @property
     def delay_s(self) -> float:
         """For how long what a client sends is held back."""
@@ -98,6 +108,7 @@ class _Pair:
 
     def __init__(self, proxy: Proxy, client: socket.socket, server: socket.socket) -> None:
         self.broken_by = ""
+        self.ended = threading.Event()
         self._proxy = proxy
         self._client, self._server = client, server
         self._other = {client: server, server: client}
@@ -133,6 +144,7 @@ class _Pair:
             _abort(self._server)
         for each in (self._client, self._server, self._bell, self._rope):
             each.close()
+        self.ended.set()
 
     def _take(self, source: socket.socket) -> None:
         data = source.recv(65536)

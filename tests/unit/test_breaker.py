@@ -2,7 +2,7 @@
 
 import pytest
 
-from photoapp.tiers.breaker import ERRORS, OPEN_S, WITHIN_S, Breaker, BreakerOpenError
+from photoapp.tiers.breaker import CLOSED, ERRORS, EXCUSED, OPEN_S, OPENED, WITHIN_S, Breaker, BreakerOpenError
 
 
 class Clock:
@@ -78,3 +78,39 @@ def test_errors_far_apart_do_not_open_it_and_successes_between_do_not_excuse_the
         breaker.succeeded()
     fail(breaker, 1)
     assert not breaker.closed
+
+
+def test_whoever_observes_it_is_told_of_every_change_once_and_the_log_says_why(breaker: Breaker, clock: Clock, caplog):
+    told: list[str] = []
+    breaker.observe = told.append
+    for _ in range(ERRORS + 1):
+        breaker.failed("ConnectionRefusedError")
+    clock.now += OPEN_S
+    breaker.enter()
+    breaker.succeeded()
+    breaker.succeeded()
+    assert told == [OPENED, CLOSED]
+    assert [record.message for record in caplog.records] == ["breaker.opened", "breaker.closed"]
+    assert (caplog.records[0].endpoint, caplog.records[0].cause) == ("redis", "ConnectionRefusedError")
+    assert breaker.last_error is not None
+    assert breaker.last_error.text == "ConnectionRefusedError"
+
+
+def test_a_connection_that_broke_after_it_had_worked_is_told_and_held_against_nobody(breaker: Breaker):
+    told: list[str] = []
+    breaker.observe = told.append
+    for _ in range(2 * ERRORS):
+        breaker.excused("AdminShutdown 57P01")
+    assert breaker.closed
+    assert told == [EXCUSED] * 2 * ERRORS
+    assert breaker.last_error is not None
+
+
+def test_one_that_takes_no_chances_opens_at_the_first_error(clock: Clock):
+    breaker = Breaker("memcached", errors=1, open_s=30, clock=clock)
+    fail(breaker, 1)
+    clock.now += 29
+    with pytest.raises(BreakerOpenError):
+        breaker.enter()
+    clock.now += 2
+    assert breaker.enter() is True

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from photoapp.errors import ShardUnavailable, Unavailable
 from photoapp.jobs.apply import Clock, apply, portions, utc_now
-from photoapp.jobs.outbox import NOT_BEGUN, due_shards, lease, record
+from photoapp.jobs.outbox import LEASES, NOT_BEGUN, due_shards, lease, record
 from photoapp.jobs.registry import Job, Work
 from photoapp.jobs.settle import wake
 from photoapp.sharding.map import Database
@@ -19,10 +19,10 @@ from photoapp.tiers.queue import QUEUES
 
 BATCH = 500
 """Rows leased in one pass."""
-BEGIN_WITHIN = timedelta(seconds=15)
-"""What a pass has not begun by then it gives back. A lease is 60 s and never renewed, so whatever is begun
-has 45 s.
-"""
+EFFECTS = 10
+"""Effects begun in one pass, a fan-out to ten thousand followers for example: more is for other workers to share."""
+BEGIN_WITHIN = {queue: lease / 3 for queue, lease in LEASES.items()}
+"""What a pass has not begun by then it gives back, so that whatever is begun has two thirds of the lease."""
 BUDGET = timedelta(seconds=30)
 """After this a drain wakes another and ends, so that no database keeps a worker from the next."""
 
@@ -79,12 +79,28 @@ def passes(work: Work, database: str, queue: str, shards: frozenset[int], *, clo
     # others waiting.
     turn = deque(shard for shard in held.shards if not shards or shard in shards)
     while jobs := _lease(work, held, turn, queue, clock):
-        _finish(work, jobs, clock)
-        yield len(jobs)
+        mine, others = _shared(work, jobs)
+        if others:
+            _give_back(work, others, clock)
+            wake(work, database, queue, {job.source for job in others})
+        _finish(work, mine, queue, clock)
+        yield len(mine)
 
 
-def _finish(work: Work, jobs: list[Job], clock: Clock) -> None:
-    begin_by = clock() + BEGIN_WITHIN
+def _shared(work: Work, jobs: list[Job]) -> tuple[list[Job], list[Job]]:
+    """What this pass does, and what it leaves. Jobs that one transaction applies together stay together."""
+    mine: list[Job] = []
+    others: list[Job] = []
+    effects = 0
+    for job in jobs:
+        is_effect = not work.handlers.is_on_shard(job.handler)
+        effects += is_effect
+        (others if is_effect and effects > EFFECTS else mine).append(job)
+    return mine, others
+
+
+def _finish(work: Work, jobs: list[Job], queue: str, clock: Clock) -> None:
+    begin_by = clock() + BEGIN_WITHIN[queue]
     left: list[Job] = []
     for number, portion in enumerate(portions(jobs)):
         if number and clock() >= begin_by:
@@ -92,8 +108,11 @@ def _finish(work: Work, jobs: list[Job], clock: Clock) -> None:
             continue
         outcomes = apply(work, portion, begin_by=begin_by, clock=clock)
         record(work.shards, portion, outcomes, now=clock())
-    if left:
-        record(work.shards, left, dict.fromkeys((job.id for job in left), NOT_BEGUN), now=clock())
+    _give_back(work, left, clock)
+
+
+def _give_back(work: Work, jobs: list[Job], clock: Clock) -> None:
+    record(work.shards, jobs, dict.fromkeys((job.id for job in jobs), NOT_BEGUN), now=clock())
 
 
 def _lease(work: Work, database: Database, turn: deque[int], queue: str, clock: Clock) -> list[Job]:
@@ -103,7 +122,7 @@ def _lease(work: Work, database: Database, turn: deque[int], queue: str, clock: 
     # transactions.
     due = set(_due(work, database, tuple(turn), queue, begun))
     for _ in range(len(turn)):
-        if len(jobs) >= BATCH or clock() >= begun + BEGIN_WITHIN:
+        if len(jobs) >= BATCH or clock() >= begun + BEGIN_WITHIN[queue]:
             break
         shard = turn[0]
         turn.rotate(-1)

@@ -16,8 +16,10 @@ from photoapp.jobs.registry import Job
 from photoapp.models import Outbox, OutboxState
 from photoapp.sharding.shards import Shards, Tables
 
-LEASE = timedelta(seconds=60)
-"""How long a drain has its rows for itself. One that was killed is made good after this."""
+LEASES = {"fast": timedelta(seconds=30), "outside": timedelta(seconds=60), "slow": timedelta(seconds=60)}
+"""How long a drain has its rows of a queue for itself, never renewed. One that was killed is made good after this, and
+feeds are what people wait for.
+"""
 
 _UNDEFINED = {"42P01", "3F000"}
 
@@ -84,7 +86,7 @@ def lease(shards: Shards, shard: int, queue: str, *, limit: int, now: datetime) 
             writer.execute(
                 update(Outbox)
                 .where(Outbox.id.in_([row.id for row in rows]))
-                .values(due_at=now + LEASE, attempts=Outbox.attempts + 1)
+                .values(due_at=now + LEASES[queue], attempts=Outbox.attempts + 1)
                 .execution_options(synchronize_session=False)
             )
     return [Job(row.id, row.handler, shard, row.target, row.payload, row.attempts + 1) for row in rows]

@@ -51,8 +51,8 @@ network call: a transaction is open.
 
 EffectHandler = Callable[[Work, Job], None]
 """Whatever is not one transaction: calls of tiers, reads of shards, writes through ``work.shards.write``.
-No transaction is open when it is called. It must be idempotent and end within 45 seconds; more work than
-that is several rows.
+No transaction is open when it is called. It must be idempotent and end within 40 seconds, 20 on
+the fast queue; more work than that is several rows.
 """
 
 Chore = Callable[[Work, int, datetime], None]
@@ -108,6 +108,10 @@ class Handlers:
         if not isinstance(handler, OnShard):
             raise UnknownHandlerError(f"{name} is no shard handler, so it cannot be applied before an answer")
         return handler
+
+    def is_on_shard(self, name: str) -> bool:
+        """Whether jobs of this name are applied many in one transaction."""
+        return isinstance(self._by_name.get(name), OnShard)
 
     def add_shard_handler(self, name: str, function: ShardHandler, *, queue: str = "fast") -> None:
         """Name a shard handler. Raises ``ConfigurationError`` for a name that is taken."""

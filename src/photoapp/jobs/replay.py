@@ -17,6 +17,7 @@ from sqlalchemy import Select, or_, select
 from photoapp.errors import Unavailable
 from photoapp.jobs.registry import Work
 from photoapp.models import Delivery, Follow, FollowState, Media, MediaState, Outbox, OutboxState
+from photoapp.services.photos import own_lists
 from photoapp.services.relationships import FOLLOW_MIRROR
 
 CLOCKS_DIFFER = timedelta(minutes=1)
@@ -105,8 +106,9 @@ def _push_again(work: Work, shard: int, media_ids: Collection[int]) -> None:
             )
         ).all()
     for photo in photos:
-        work.tiers.feed.push_many([photo.owner_id], photo.id)
-        if photo.delivery == Delivery.PUSH:
+        merged = photo.delivery == Delivery.MERGE
+        work.tiers.feed.push_many(own_lists(photo.owner_id, merged=merged), photo.id)
+        if not merged:
             for followers in _followers(work, shard, photo.owner_id):
                 work.tiers.feed.push_many(followers, photo.id)
 

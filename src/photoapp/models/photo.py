@@ -57,6 +57,7 @@ class Media(Base):
     edited_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]
     likes_count: Mapped[int] = mapped_column(default=0)
+    """Without what stands in ``LikesSlot``: ``services.slots.likes_of`` is the whole count."""
     comments_count: Mapped[int] = mapped_column(default=0)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from photoapp.models.base import Base
+from photoapp.models.base import Base, Small
 
 
 class Like(Base):
@@ -21,6 +21,20 @@ class Like(Base):
     user_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     active: Mapped[bool]
     version: Mapped[int]
+
+
+class LikesSlot(Base):
+    """A part of a photo's count of likes: what was counted while somebody else held the photo's row (DESIGN 10).
+
+    The count is ``Media.likes_count`` and all of the photo's slots; a chore moves them there. SQLite has no slots.
+    """
+
+    __tablename__ = "media_likes_slot"
+
+    media_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    slot: Mapped[int] = mapped_column(Small, primary_key=True, autoincrement=False)
+    likes: Mapped[int]
+    """Below zero where more unlikes than likes came this way."""
 
 
 class Liked(Base):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from photoapp.errors import CredentialsMissing, RateLimited, TierUnavailable
 from photoapp.services.clients import ClientService
@@ -21,8 +22,10 @@ class Identity:
     trusted: bool
     """An authenticated client that is one of our own."""
     token_sha256: str | None
-    account_version: int | None = None
-    """The version of the user's account that the same round trip brought."""
+    versions: Mapping[str, int] = field(default_factory=dict)
+    """Versions that the same round trip brought: of the user's account, and of what the call will probably show. Older
+    than whatever the call reads, so good for reads, and not for presenting what it wrote itself.
+    """
 
     @property
     def caller(self) -> str:
@@ -50,7 +53,9 @@ def identify(request: Request) -> Identity:
         token = request.input.credential("access_token")
     if token is not None:
         tokens: TokenService = request.registry.tokens
-        facts, rate = tokens.open(token, limit=settings.rate_limit, window_s=settings.rate_window_s)
+        facts, rate = tokens.open(
+            token, limit=settings.rate_limit, window_s=settings.rate_window_s, also=_foreseen(request)
+        )
         _check(request, rate)
         return Identity(
             facts.user_id,
@@ -58,7 +63,7 @@ def identify(request: Request) -> Identity:
             facts.scopes,
             trusted=False,
             token_sha256=facts.sha256,
-            account_version=facts.account_version,
+            versions=facts.versions,
         )
     client_id = request.input.credential("client_id")
     if client_id is None:
@@ -73,6 +78,15 @@ def identify(request: Request) -> Identity:
         trusted=client.trusted and client.authenticated,
         token_sha256=None,
     )
+
+
+def _foreseen(request: Request) -> Callable[[int], Sequence[str]]:
+    """What the hot read, the first page of a feed, will ask for (DESIGN 3)."""
+    route, query = request.matched_route, request.environ.get("QUERY_STRING", "")
+    if route is not None and route.name == "feed" and "_id=" not in query:
+        names: Callable[[int], Sequence[str]] = request.registry.foresight.names
+        return names
+    return lambda _: ()
 
 
 def _bearer(request: Request) -> str | None:

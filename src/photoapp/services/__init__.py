@@ -9,6 +9,6 @@ def includeme(config: Configurator) -> None:
     """Every service, in the order in which they need each other."""
     for name in (
         "catalog", "names", "passwords", "tokens", "clients", "accounts", "feeds", "photos", "reactions",
-        "listing", "idempotency",
+        "foresight", "listing", "idempotency",
     ):  # fmt: skip
         config.include(f"photoapp.services.{name}")

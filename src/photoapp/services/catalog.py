@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from pyramid.config import Configurator
@@ -17,12 +18,14 @@ from photoapp.models import (
     Following,
     FollowState,
     Like,
+    LikesSlot,
     Media,
     MediaTag,
     PersonInPhoto,
     User,
 )
 from photoapp.services.facts import Account, Photo, Remark
+from photoapp.services.slots import likes_of
 from photoapp.services.versioned import VersionedCache
 from photoapp.sharding.ids import MAX_ID
 from photoapp.sharding.newest import newest_per_parent
@@ -33,6 +36,8 @@ from photoapp.visibility import ANYONE, Viewer
 
 T = TypeVar("T")
 
+_ACCOUNT, _MEDIA = "a:", "m:"
+_NOTHING: Mapping[str, int] = MappingProxyType({})
 _LIKES_KEPT = 20_000
 """Answers to "does this viewer like that photo" that a process keeps: about 250 bytes each."""
 
@@ -44,12 +49,12 @@ viewer.
 
 def account_version(id_: int) -> str:
     """The name of the version of an account: its card, its counts, whom it follows and blocks, its tokens."""
-    return f"a:{id_}"
+    return f"{_ACCOUNT}{id_}"
 
 
 def media_version(id_: int) -> str:
     """The name of the version of a photo: its text, counts, newest likes and comments, and who likes it."""
-    return f"m:{id_}"
+    return f"{_MEDIA}{id_}"
 
 
 class Catalog:
@@ -70,14 +75,22 @@ class Catalog:
         self._likes: dict[tuple[int, int], tuple[int, bool]] = {}
         """By viewer and photo: the photo's version, and whether the viewer likes it."""
 
-    def versions(self, *, accounts: Iterable[int] = (), photos: Iterable[int] = ()) -> Versions | None:
-        """The versions of these accounts and photos in one round trip; None while the session tier is away."""
+    def versions(
+        self, *, accounts: Iterable[int] = (), photos: Iterable[int] = (), known: Mapping[str, int] = _NOTHING
+    ) -> Versions | None:
+        """The versions of these accounts and photos in one round trip; None while the session tier is away.
+
+        ``known`` has versions by name that were fetched since the request began: they are not asked for again.
+        """
         account_ids, photo_ids = list(accounts), list(photos)
-        names = [*map(account_version, account_ids), *map(media_version, photo_ids)]
-        try:
-            values = self._session.versions(names) if names else []
-        except TierUnavailable:
-            return None
+        names = [f"{_ACCOUNT}{id_}" for id_ in account_ids] + [f"{_MEDIA}{id_}" for id_ in photo_ids]
+        asked = [name for name in names if name not in known]
+        if asked:
+            try:
+                known = {**known, **dict(zip(asked, self._session.versions(asked), strict=True))}
+            except TierUnavailable:
+                return None
+        values = [known[name] for name in names]
         return Versions(
             dict(zip(account_ids, values, strict=False)),
             dict(zip(photo_ids, values[len(account_ids) :], strict=True)),
@@ -96,13 +109,14 @@ class Catalog:
         """One account, or None."""
         return self.accounts([id_]).get(id_)
 
-    def viewer(self, id_: int | None, *, version: int | None = None) -> Viewer:
+    def viewer(self, id_: int | None, *, known: Mapping[str, int] = _NOTHING) -> Viewer:
         """Whom the viewer follows, blocks and is blocked by. ``ANYONE`` for a client without a user.
 
-        ``version`` is the account's, where the request has it already: that spares a round trip.
+        ``known`` as with ``versions``.
         """
         if id_ is None:
             return ANYONE
+        version = known.get(account_version(id_))
         versions = None if version is None else Versions({id_: version}, {})
         return self._through(self._viewers, [id_], "accounts", versions, None)[id_]
 
@@ -161,7 +175,7 @@ class Catalog:
         known: dict[int, int] = getattr(versions, kind) if versions is not None else {}
         asked = [id_ for id_ in ids if id_ not in known]
         if asked:
-            more = self.versions(**{kind: asked})
+            more = self.versions(accounts=asked) if kind == "accounts" else self.versions(photos=asked)
             if more is None:
                 return values.uncached(ids, load=load)
             known = {**known, **getattr(more, kind)}
@@ -279,11 +293,12 @@ def _photo(raw: dict[str, Any]) -> Photo:
 
 
 def _photo_rows(tables: Tables, members: list[int]) -> Select[Any]:
-    media = tables(Media).c
+    photos = tables(Media)
+    media = photos.c
     return select(
         media.id, media.owner_id, media.state, media.is_private, media.caption_id, media.caption, media.filter,
         media.alt_text, media.latitude, media.longitude, media.width, media.height, media.blurhash, media.renditions,
-        media.edited_at, media.likes_count, media.comments_count,
+        media.edited_at, likes_of(photos, tables(LikesSlot)), media.comments_count,
     ).where(media.id.in_(members))  # fmt: skip
 
 

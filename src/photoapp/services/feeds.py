@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from pyramid.config import Configurator
 from sqlalchemy import Select
 
 from photoapp.errors import ShardUnavailable, TierUnavailable
-from photoapp.models import Delivery, Media, MediaState
+from photoapp.models import Media, MediaState
 from photoapp.services.catalog import Catalog
 from photoapp.services.merging import MergingAccounts
 from photoapp.services.paging import Batch
@@ -18,7 +18,7 @@ from photoapp.settings import settings_of
 from photoapp.sharding.ids import MAX_ID
 from photoapp.sharding.newest import newest_per_parent
 from photoapp.sharding.shards import Shards, Tables
-from photoapp.tiers.feed import FeedPage, FeedTier
+from photoapp.tiers.feed import FeedPage, FeedTier, author_list
 from photoapp.visibility import Viewer
 
 DEGRADED_ACCOUNTS = 200
@@ -50,78 +50,92 @@ class FeedService:
         self._settings = settings
 
     def batch(
-        self, viewer: Viewer, *, below: int | None, above: int | None, count: int, away: set[str]
+        self,
+        viewer: Viewer,
+        *,
+        below: int | None,
+        above: int | None,
+        count: int,
+        known: Mapping[str, int],
+        away: set[str],
     ) -> tuple[Batch, bool]:
         """Up to ``count`` ids below ``below`` and above ``above``, newest first; and whether the feed tier was away.
 
-        Databases that are away are left out, and their names added to ``away``.
+        ``known`` has versions that the request began with. Databases that are away are left out, and their names added
+        to ``away``.
         """
         assert viewer.id is not None  # noqa: S101 - a feed is somebody's; the view asked for a user
+        merged = self._merging.among(viewer.follows, known=known)
+        bounds: dict[str, Any] = {"below": below, "above": above, "count": count}
         try:
-            page = self._feed.page(viewer.id, count=count, max_id=below, min_id=above)
-            if page is None and self.rebuild(viewer.id, away=away) is not None:
-                page = self._feed.page(viewer.id, count=count, max_id=below, min_id=above)
+            home, *others = self._pages([viewer.id, *map(author_list, merged)], away=away, **bounds)
         except TierUnavailable:
-            return self._degraded(viewer, below, above, count, away), True
-        if page is None:
-            return self._from_shards(viewer, below, above, count, away), False
-        merged = self._merging.among(viewer.follows)
-        rows = self._with_merged(merged, page, below, above, count, away=away) if merged else page.ids
-        if len(rows) >= count or page.complete:
-            ended = page.complete and not page.more and len(rows) < count
-            return Batch([(id_, id_) for id_ in rows], ended=ended), False
-        # A trimmed list ends here, the feed does not: the same cursor goes on into the shards, below the list's floor.
-        edge = min(below or MAX_ID, page.floor or MAX_ID)
+            return self._degraded(viewer, away=away, **bounds), True
+        if home is None:
+            return self._from_shards(viewer, away=away, **bounds), False
+        stretches = [_stretch(home), *(_stretch(page) for page in others if page is not None)]
+        without_list = [author for author, page in zip(merged, others, strict=True) if page is None]
+        if without_list:
+            ids = self._newest(without_list, away, **bounds)
+            stretches.append(_Stretch(ids, ids[-1] if len(ids) == count else 0))
+        # Down to here every list is known; below the floor of a trimmed one the same cursor goes on into the shards.
+        known_to = max(stretch.known_to for stretch in stretches)
+        ids = home.ids
+        if len(stretches) > 1:
+            together = {id_ for stretch in stretches for id_ in stretch.ids if id_ >= known_to}
+            ids = sorted(together, reverse=True)[:count]
+        rows = [(id_, id_) for id_ in ids]
+        if len(ids) >= count or known_to == 0:
+            return Batch(rows, ended=len(ids) < count), False
+        edge = min(below or MAX_ID, known_to)
         if above is not None and above >= edge:
-            return Batch([(id_, id_) for id_ in rows], ended=True), False
-        rest = self._from_shards(viewer, edge, above, count - len(rows), away)
-        return Batch([(id_, id_) for id_ in rows] + rest.rows, ended=rest.ended), False
+            return Batch(rows, ended=True), False
+        rest = self._from_shards(viewer, below=edge, above=above, count=count - len(ids), away=away)
+        return Batch(rows + rest.rows, ended=rest.ended), False
 
-    def rebuild(self, user_id: int, *, away: set[str] | None = None) -> list[int] | None:
-        """Build the list from the shards; None if another build holds it. Raises ``TierUnavailable``.
+    def rebuild(self, name: int, *, away: set[str] | None = None) -> list[int] | None:
+        """Build a user's feed, or an ``author_list``, from the shards; None if another build holds it.
 
-        Raises ``ShardUnavailable``, unless ``away`` is there to take the names of databases that are away: then None.
+        Raises ``TierUnavailable``; and ``ShardUnavailable``, unless ``away`` is there to take the names of databases
+        that are away: then None.
         """
-        token = self._feed.begin_build(user_id)
+        token = self._feed.begin_build(name)
         if token is None:
             return None
         # Asked after the list is there: a follow that committed before cannot be missed, one that commits later drops
         # the list.
-        viewer = self._catalog.viewer(user_id)
+        authors = {-name} if name < 0 else _authors(self._catalog.viewer(name))
         length = self._settings.built_length
         found: set[str] = set() if away is None else away
-        ids = self._newest(_authors(viewer), found, below=None, above=None, count=length + 1)
+        ids = self._newest(authors, found, below=None, above=None, count=length + 1)
         if found:
             # No list stands for built that lacks somebody's photos.
-            self._feed.drop([user_id])
+            self._feed.drop([name])
             if away is None:
                 raise ShardUnavailable(f"{', '.join(sorted(found))}: unavailable")
             return None
-        self._feed.finish_build(user_id, token, ids[:length], complete=len(ids) <= length)
+        self._feed.finish_build(name, token, ids[:length], complete=len(ids) <= length)
         return ids
 
-    def _with_merged(
-        self,
-        authors: frozenset[int],
-        page: FeedPage,
-        below: int | None,
-        above: int | None,
-        count: int,
-        *,
-        away: set[str],
-    ) -> list[int]:
-        """The page's ids and those that nobody pushed, together, down to where the list's own stretch is known."""
-        merged = self._newest(authors, away, below=below, above=above, count=count, delivery=Delivery.MERGE)
-        end = 0 if page.complete else page.floor
-        floor = page.ids[-1] if page.more else end
-        together = {*page.ids, *(id_ for id_ in merged if id_ >= floor)}
-        return sorted(together, reverse=True)[:count]
+    def _pages(
+        self, names: list[int], *, below: int | None, above: int | None, count: int, away: set[str]
+    ) -> list[FeedPage | None]:
+        """A page of each list; what is absent is built first. None where that cannot be now. Raises
+        ``TierUnavailable``.
+        """
+        pages = self._feed.pages(names, count=count, max_id=below, min_id=above)
+        for place, name in enumerate(names):
+            if pages[place] is None and self.rebuild(name, away=away) is not None:
+                pages[place] = self._feed.page(name, count=count, max_id=below, min_id=above)
+        return pages
 
-    def _from_shards(self, viewer: Viewer, below: int | None, above: int | None, count: int, away: set[str]) -> Batch:
+    def _from_shards(
+        self, viewer: Viewer, *, below: int | None, above: int | None, count: int, away: set[str]
+    ) -> Batch:
         ids = self._newest(_authors(viewer), away, below=below, above=above, count=count)
         return Batch([(id_, id_) for id_ in ids], ended=len(ids) < count)
 
-    def _degraded(self, viewer: Viewer, below: int | None, above: int | None, count: int, away: set[str]) -> Batch:
+    def _degraded(self, viewer: Viewer, *, below: int | None, above: int | None, count: int, away: set[str]) -> Batch:
         # Ids are drawn in time order, so the highest are the accounts that joined last; any bound is arbitrary, this
         # one is stable.
         authors = [viewer.id or 0, *sorted(viewer.follows, reverse=True)[:DEGRADED_ACCOUNTS]]
@@ -130,6 +144,20 @@ class FeedService:
 
     def _newest(self, owners: Collection[int], away: set[str], **bounds: Any) -> list[int]:
         return self._shards.reachable(owners, lambda some: newest_media(self._shards, some, **bounds), away)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """What one list gives."""
+
+    ids: list[int]
+    known_to: int
+    """The lowest id down to which nothing is missing; 0: to the end."""
+
+
+def _stretch(page: FeedPage) -> _Stretch:
+    end = 0 if page.complete else page.floor
+    return _Stretch(page.ids, page.ids[-1] if page.more else end)
 
 
 def _authors(viewer: Viewer) -> Collection[int]:
@@ -143,7 +171,6 @@ def newest_media(
     below: int | None,
     above: int | None,
     count: int,
-    delivery: Delivery | None = None,
 ) -> list[int]:
     """The newest ``count`` live photos of all owners together, newest first, exactly.
 
@@ -157,7 +184,7 @@ def newest_media(
     per_owner = min(count, max(4, 2 * -(-count // len(bounds))))
     found: list[int] = []
     while bounds:
-        given = _newest_of_each(shards, bounds, per_owner, delivery)
+        given = _newest_of_each(shards, bounds, per_owner)
         unfinished: dict[int, int] = {}
         for owner in bounds:
             ids = given.get(owner, [])
@@ -172,11 +199,8 @@ def newest_media(
     return found
 
 
-def _newest_of_each(
-    shards: Shards, bounds: dict[int, int], limit: int, delivery: Delivery | None
-) -> dict[int, list[int]]:
+def _newest_of_each(shards: Shards, bounds: dict[int, int], limit: int) -> dict[int, list[int]]:
     groups = shards.by_shard(bounds)
-    where = {"state": int(MediaState.LIVE)} | ({} if delivery is None else {"delivery": int(delivery)})
 
     def build(tables: Tables, shard: int) -> Select[Any]:
         return newest_per_parent(
@@ -186,7 +210,7 @@ def _newest_of_each(
             bounds=[(owner, bounds[owner]) for owner in groups[shard]],
             limit=limit,
             columns=["owner_id", "id"],
-            where=where,
+            where={"state": int(MediaState.LIVE)},
             sqlite=shards.map.database_of(shard).is_sqlite,
         )
 

@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pyramid.config import Configurator
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import InstrumentedAttribute
 
-from photoapp.errors import ShardUnavailable
 from photoapp.models import Block, Comment, Follow, Following, FollowState, Like, Liked
-from photoapp.services.catalog import Catalog, Versions
+from photoapp.services.catalog import Catalog
 from photoapp.services.facts import Account, Photo, Remark
 from photoapp.services.feeds import FeedService, newest_media
+from photoapp.services.foresight import Foresight, Seen
+from photoapp.services.hydration import Gallery, Hydration
 from photoapp.services.paging import Batch, Page, fill_page
 from photoapp.sharding.ids import MAX_ID
 from photoapp.sharding.shards import Shards
-from photoapp.visibility import Viewer, shows, shows_card
+from photoapp.visibility import Viewer, shows_card
 
 LIKERS_SHOWN, COMMENTS_SHOWN = 120, 150
-
-
-@dataclass(frozen=True, slots=True)
-class Gallery:
-    """Photos with everybody they name, ready to be presented."""
-
-    photos: list[Photo]
-    accounts: dict[int, Account]
-    liked: set[int] | None
-    next_cursor: int | None
-    degraded: bool = False
-    """Whether the feed tier was away."""
 
 
 class ListingService:
@@ -42,33 +30,61 @@ class ListingService:
     database's name is put into ``away``, and it is not asked again by whoever brings the same set.
     """
 
-    def __init__(self, *, shards: Shards, catalog: Catalog, feeds: FeedService) -> None:
+    def __init__(self, *, shards: Shards, catalog: Catalog, feeds: FeedService, foresight: Foresight) -> None:
         self._shards = shards
         self._catalog = catalog
         self._feeds = feeds
+        self._foresight = foresight
 
     def gallery(self, viewer: Viewer, photos: list[Photo], *, away: set[str]) -> Gallery:
         """The photos with what presenting them needs. The caller has asked for their visibility."""
-        hydrated = _Hydration(self._shards, self._catalog, viewer, away)
+        hydrated = Hydration(self._shards, self._catalog, viewer, away)
         hydrated.take(photos)
         return hydrated.gallery(Page(photos, None))
 
-    def feed(self, viewer: Viewer, *, count: int, max_id: int | None, min_id: int | None, away: set[str]) -> Gallery:
-        """The home feed: the viewer's own photos and those of whom the viewer follows, whatever the list holds."""
+    def feed(
+        self,
+        viewer: Viewer,
+        *,
+        count: int,
+        max_id: int | None,
+        min_id: int | None,
+        known: Mapping[str, int],
+        away: set[str],
+    ) -> Gallery:
+        """The home feed: the viewer's own photos and those of whom the viewer follows, whatever the list holds.
+
+        ``known`` has versions that the request began with: the fewer are missing in it, the fewer round trips.
+        """
+        foresight = self._foresight if max_id is min_id is None else None
         degraded = False
 
         def fetch(cursor: int | None, wanted: int) -> Batch:
             nonlocal degraded
-            batch, weaker = self._feeds.batch(viewer, below=cursor, above=min_id, count=wanted, away=away)
+            batch, weaker = self._feeds.batch(viewer, below=cursor, above=min_id, count=wanted, known=known, away=away)
             degraded = degraded or weaker
             return batch
+
+        candidates = fetch(max_id, count + 1)
+        if foresight is not None and not degraded and not away:
+            gallery = foresight.recall(viewer, candidates, known)
+            if gallery is not None:
+                return gallery
 
         def followed(account: Account) -> bool:
             return account.id == viewer.id or account.id in viewer.follows
 
-        hydration = _Hydration(self._shards, self._catalog, viewer, away, also=followed)
-        page = fill_page(fetch, hydration.admit, count=count, start=max_id)
-        return hydration.gallery(page, degraded=degraded)
+        hydration = Hydration(self._shards, self._catalog, viewer, away, known=known, also=followed)
+        page = fill_page(fetch, hydration.admit, count=count, start=max_id, first=candidates)
+        gallery = hydration.gallery(page, degraded=degraded)
+        if foresight is not None and viewer.id is not None:
+            names = hydration.names()
+            if not known.keys() >= set(names):
+                foresight.expect(viewer.id, names)
+            elif not degraded and not away and hydration.photo_ids == [id_ for _, id_ in candidates.rows]:
+                # Where more had to be looked at, what else there is may change unseen.
+                foresight.remember(Seen(viewer, candidates, known, gallery))
+        return gallery
 
     def recent(
         self,
@@ -216,7 +232,7 @@ class ListingService:
         start: int | None,
         away: set[str],
     ) -> Gallery:
-        hydration = _Hydration(self._shards, self._catalog, viewer, away)
+        hydration = Hydration(self._shards, self._catalog, viewer, away)
         return hydration.gallery(fill_page(fetch, hydration.admit, count=count, start=start))
 
     def _rows(self, id_: int, statement: Any) -> list[Any]:
@@ -224,69 +240,9 @@ class ListingService:
             return list(connection.execute(statement).all())
 
 
-class _Hydration:
-    """One list's photos and accounts, each fetched once however many rounds the page takes."""
-
-    def __init__(
-        self,
-        shards: Shards,
-        catalog: Catalog,
-        viewer: Viewer,
-        away: set[str],
-        *,
-        also: Callable[[Account], bool] = lambda _: True,
-    ) -> None:
-        self._shards = shards
-        self._catalog = catalog
-        self._viewer = viewer
-        self._away = away
-        self._also = also
-        self._accounts: dict[int, Account] = {}
-        self._liked: set[int] | None = None if viewer.id is None else set()
-
-    def admit(self, ids: list[int]) -> dict[int, Photo]:
-        """The photos among ``ids`` that the viewer may see."""
-        hints = [photo for id_ in ids if (photo := self._catalog.peek(id_)) is not None]
-        # One round trip asks for the versions of the photos and of everybody they named when this process saw them
-        # last; only somebody new to a photo costs another.
-        versions = self._catalog.versions(accounts=_everybody(hints), photos=ids)
-        photos = self._catalog.photos(ids, versions=versions, away=self._away)
-        live = [photo for photo in photos.values() if photo.is_live]
-        self._accounts.update(self._catalog.accounts(_everybody(live), versions=versions, away=self._away))
-        admitted = {photo.id: photo for photo in live if self._may_see(photo)}
-        self._shards.reachable(admitted, lambda some: self._note_likes(some, versions), self._away)
-        # Whether the viewer likes a photo stands beside it: without that it is not shown, though a cache had the rest.
-        return {id_: photo for id_, photo in admitted.items() if not self._shards.is_held_by(self._away, id_)}
-
-    def take(self, photos: list[Photo]) -> None:
-        """Admit photos without asking: fetch whom they name, and which of them the viewer likes.
-
-        Raises ``ShardUnavailable`` where that, or an owner, cannot be read.
-        """
-        versions = self._catalog.versions(accounts=_everybody(photos), photos=[photo.id for photo in photos])
-        self._accounts.update(self._catalog.accounts(_everybody(photos), versions=versions, away=self._away))
-        if self._away and not all(photo.owner_id in self._accounts for photo in photos):
-            raise ShardUnavailable("the shard of an owner is unavailable")
-        self._note_likes([photo.id for photo in photos], versions)
-
-    def _note_likes(self, ids: list[int], versions: Versions | None) -> None:
-        if self._liked is not None and self._viewer.id is not None and ids:
-            self._liked |= self._catalog.liked(self._viewer.id, ids, versions)
-
-    def gallery(self, page: Page[Photo], *, degraded: bool = False) -> Gallery:
-        """What was admitted."""
-        return Gallery(page.items, self._accounts, self._liked, page.next_cursor, degraded)
-
-    def _may_see(self, photo: Photo) -> bool:
-        owner = self._accounts.get(photo.owner_id)
-        return owner is not None and shows(self._viewer, owner) and self._also(owner)
-
-
-def _everybody(photos: Iterable[Photo]) -> set[int]:
-    return set().union(*(photo.involved for photo in photos))
-
-
 def includeme(config: Configurator) -> None:
     """``registry.listings``."""
     registry = config.registry
-    registry.listings = ListingService(shards=registry.shards, catalog=registry.catalog, feeds=registry.feeds)
+    registry.listings = ListingService(
+        shards=registry.shards, catalog=registry.catalog, feeds=registry.feeds, foresight=registry.foresight
+    )

@@ -34,17 +34,19 @@ def fill_page(
     *,
     count: int,
     start: int | None,
+    first: Batch | None = None,
 ) -> Page[T]:
     """A page of ``count`` items the viewer may see, beginning below the cursor ``start``.
 
     ``fetch(cursor, n)`` gives up to about ``n`` candidates strictly below the cursor. ``admit(ids)`` gives those that
     may be seen, as what will be presented. One visible item more than asked for is looked for, since only that tells
-    whether another page follows.
+    whether another page follows. ``first`` is what ``fetch(start, count + 1)`` gave, if it was called already.
     """
     kept: list[tuple[int, T]] = []
     cursor, looked = start, 0
     while True:
-        batch = fetch(cursor, min(count - len(kept) + 1 + looked, LOOKED_AT_MOST - looked))
+        batch = first or fetch(cursor, min(count - len(kept) + 1 + looked, LOOKED_AT_MOST - looked))
+        first = None
         admitted = admit([id_ for _, id_ in batch.rows])
         kept += [(position, admitted[id_]) for position, id_ in batch.rows if id_ in admitted]
         looked += len(batch.rows)

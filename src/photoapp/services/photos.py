@@ -20,8 +20,9 @@ from photoapp.models import AccountState, Delivery, Media, MediaState, MediaTag,
 from photoapp.services.captions import hashtags, mentions
 from photoapp.services.catalog import account_version, media_version
 from photoapp.services.feeds import FeedSettings
-from photoapp.services.merging import MERGING_VERSION
+from photoapp.services.foresight import MERGING_VERSION
 from photoapp.sharding.writer import Writer
+from photoapp.tiers.feed import author_list
 from photoapp.tiers.storage import ORIGINAL, PRIVATE, PUBLIC, StorageTier
 
 STORING_AT_ONCE = 4
@@ -160,7 +161,7 @@ class PhotoService:
         if not pushed and not owner.merges:
             writer.moves(MERGING_VERSION)
             writer.post("versions.move", {"names": [MERGING_VERSION]})
-        writer.effects.feed_pushes.append((owner_id, media_id))
+        writer.effects.feed_pushes += [(each, media_id) for each in own_lists(owner_id, merged=not pushed)]
         writer.moves(account_version(owner_id))
         return media_id
 
@@ -201,6 +202,11 @@ class PhotoService:
         if row is None:
             raise NotFound("no such media")
         return row
+
+
+def own_lists(owner_id: int, *, merged: bool) -> list[int]:
+    """The lists in the feed tier that take an account's photo whoever follows it."""
+    return [owner_id, author_list(owner_id)] if merged else [owner_id]
 
 
 def prefix_for(*, is_private: bool) -> str:

@@ -8,7 +8,7 @@ from pyramid.config import Configurator
 from sqlalchemy import insert, select, update
 
 from photoapp.errors import NotAllowed, NotFound
-from photoapp.models import Comment, Commented, Like, Liked, Media, MediaState
+from photoapp.models import Comment, Commented, Like, Liked, LikesSlot, Media, MediaState
 from photoapp.services.catalog import media_version
 from photoapp.services.photos import forget_words, note_words
 from photoapp.sharding.flip import Flip
@@ -16,6 +16,14 @@ from photoapp.sharding.shards import Shards
 from photoapp.sharding.writer import Writer
 
 LIKE_MIRROR, COMMENT_MIRROR = "like.mirror", "comment.mirror"
+
+_like: Any = Like.__table__
+_media: Any = Media.__table__
+_slots: Any = LikesSlot.__table__
+_LIKE = Flip(
+    _like, ("media_id", "user_id"), parent=_media, parent_key="media_id",
+    parent_is_live=_media.c.state == int(MediaState.LIVE), counter="likes_count", slots=_slots,
+)  # fmt: skip
 
 
 class ReactionService:
@@ -27,7 +35,7 @@ class ReactionService:
     def set_like(self, writer: Writer, *, media_id: int, user_id: int, active: bool) -> None:
         """Like or unlike. A repeat changes nothing. Raises ``NotFound`` if the photo is gone.
 
-        The counter comes last and only with a change of a row: its lock is the one that all likers of a photo share.
+        The counter comes last and only with a change of a row: its lock is the one that all likers of a photo want.
         """
         if writer.flips_at_once:
             self._flip_like(writer, media_id=media_id, user_id=user_id, active=active)
@@ -80,14 +88,8 @@ class ReactionService:
         self._count(writer, media_id, Media.comments_count, -1)
 
     def _flip_like(self, writer: Writer, *, media_id: int, user_id: int, active: bool) -> None:
-        like: Any = Like.__table__
-        media: Any = Media.__table__
-        flip = Flip(
-            like, {"media_id": media_id, "user_id": user_id}, active,
-            parent=media, parent_id=media_id, parent_is_live=media.c.state == int(MediaState.LIVE),
-            counter="likes_count",
-        )  # fmt: skip
-        is_live, changed = writer.flip(flip, LIKE_MIRROR, target=self._shards.of(user_id))
+        key = {"media_id": media_id, "user_id": user_id}
+        is_live, changed = writer.flip(_LIKE, key, LIKE_MIRROR, active=active, target=self._shards.of(user_id))
         if not is_live:
             raise NotFound("no such media")
         if changed:

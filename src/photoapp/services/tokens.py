@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -32,8 +34,8 @@ class TokenFacts:
     client_id: str
     scopes: frozenset[str]
     sha256: str
-    account_version: int | None
-    """The account's version when the call began; None while the session tier is away."""
+    versions: Mapping[str, int]
+    """What the same round trip brought, the account's first; empty while the session tier is away."""
 
 
 class TokenService:
@@ -59,23 +61,25 @@ class TokenService:
         )
         return token
 
-    def open(self, token: str, *, limit: int, window_s: int) -> tuple[TokenFacts, Rate | None]:
+    def open(
+        self, token: str, *, limit: int, window_s: int, also: Callable[[int], Sequence[str]] = lambda _: ()
+    ) -> tuple[TokenFacts, Rate | None]:
         """Recognise a token and count the call: one round trip when warm. Raises ``TokenInvalid``.
 
-        Counted by the token's hash, not by the user id that it claims. While the session tier is away, the shard
-        answers and nothing is counted.
+        ``also(user_id)`` names more versions to bring. Counted by the token's hash, not by the user id that it claims.
+        While the session tier is away, the shard answers and nothing is counted.
         """
         match = _SHAPE.fullmatch(token)
         if match is None:
             raise TokenInvalid
         user_id, sha256 = int(match[1]), digest_of(token)
-        key = f"t:{sha256}"
-        try:
-            held, version, rate = self._session.open(
-                key, account=account_version(user_id), limit=limit, window_s=window_s
-            )
-        except TierUnavailable:
-            held, version, rate = None, None, None
+        key, names = f"t:{sha256}", [account_version(user_id), *also(user_id)]
+        versions: list[int] = []
+        rate: Rate | None = None
+        held = None
+        with suppress(TierUnavailable):
+            held, versions, rate = self._session.open(key, names=names, limit=limit, window_s=window_s)
+        version = versions[0] if versions else None
         if held is None or held["version"] != version:
             held = self._load(user_id, sha256) | {"version": version}
             if rate is not None:
@@ -83,7 +87,8 @@ class TokenService:
         expires_at = held["expires_at"]
         if not held["good"] or (expires_at is not None and expires_at <= datetime.now(UTC).timestamp()):
             raise TokenInvalid
-        return TokenFacts(user_id, held["client_id"], frozenset(held["scope"].split()), sha256, version), rate
+        known = dict(zip(names, versions, strict=False))
+        return TokenFacts(user_id, held["client_id"], frozenset(held["scope"].split()), sha256, known), rate
 
     def revoke_all(self, writer: Writer, *, user_id: int, but: str | None = None) -> None:
         """End every token of the account, but the one of the SHA-256 ``but``."""

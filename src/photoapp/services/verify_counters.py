@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, func, literal, select, update
 
-from photoapp.models import Comment, Follow, Following, FollowState, Like, Media, MediaState, User
+from photoapp.models import Comment, Follow, Following, FollowState, Like, LikesSlot, Media, MediaState, User
 from photoapp.services.catalog import account_version, media_version
+from photoapp.services.slots import likes_in_slots
 from photoapp.services.verify_walk import Difference, Write, batches
 from photoapp.sharding.shards import Shards
 
 
 @dataclass(frozen=True, slots=True)
 class _Counter:
-    """A column, and the condition of the rows that it counts."""
+    """A column with what of the count stands elsewhere, and the condition of the rows that it counts."""
 
     holder: Any
     name: str
     counted: Any
     condition: ColumnElement[bool]
+    elsewhere: ColumnElement[int] = field(default_factory=lambda: literal(0))
+
+    @property
+    def whole(self) -> Any:
+        return getattr(self.holder, self.name) + self.elsewhere
 
     @property
     def kind(self) -> str:
@@ -44,7 +50,13 @@ _OF_USERS = (
     _Counter(User, "followed_by_count", Follow, (Follow.followed_id == User.id) & _accepted(Follow)),
 )
 _OF_MEDIA = (
-    _Counter(Media, "likes_count", Like, (Like.media_id == Media.id) & Like.active),
+    _Counter(
+        Media,
+        "likes_count",
+        Like,
+        (Like.media_id == Media.id) & Like.active,
+        elsewhere=likes_in_slots(Media.__table__, LikesSlot.__table__),
+    ),
     _Counter(Media, "comments_count", Comment, (Comment.media_id == Media.id) & Comment.active),
 )
 
@@ -61,7 +73,7 @@ def find_counters(shards: Shards, shard: int) -> Iterator[Difference]:
 def _compare(
     shards: Shards, shard: int, holder: Any, counters: tuple[_Counter, ...], where: tuple[Any, ...]
 ) -> Iterator[Difference]:
-    columns = [column for each in counters for column in (getattr(holder, each.name), each.recount)]
+    columns = [column for each in counters for column in (each.whole, each.recount)]
     for rows in batches(shards, shard, select(holder.id, *columns).where(*where), key=[holder.id]):
         for row in rows:
             for place, counter in enumerate(counters):
@@ -77,11 +89,12 @@ def _recount(shard: int, id_: int, counter: _Counter, write: Write) -> None:
     holder = counter.holder
     with write(shard) as writer:
         # The lock comes first and in a statement of its own: whoever changes rows and counter is then done, and seen.
+        # Who counts in a slot needs no lock: the next statement sees both of their like and its part, or neither.
         writer.execute(select(holder.id).where(holder.id == id_).with_for_update())
         writer.execute(
             update(holder)
             .where(holder.id == id_)
-            .values({counter.name: counter.recount})
+            .values({counter.name: counter.recount - counter.elsewhere})
             .execution_options(synchronize_session=False)
         )
         writer.moves(account_version(id_) if holder is User else media_version(id_))

@@ -15,6 +15,7 @@ from sqlalchemy.exc import ArgumentError
 
 from photoapp.errors import ConfigurationError
 from photoapp.sharding.ids import MAX_SHARDS
+from photoapp.tiers.breaker import Breaker
 
 _LINE = re.compile(r"(?P<name>[a-z][a-z0-9_]*)\s+(?P<url>\S+)(?:\s+(?P<first>\d+)-(?P<last>\d+))?")
 
@@ -56,6 +57,11 @@ class Database:
     def is_sqlite(self) -> bool:
         """Whether this is a laptop's file."""
         return self.engine.dialect.name == "sqlite"
+
+    @property
+    def breaker(self) -> Breaker | None:
+        """What leaves the server alone after failures; a file needs none."""
+        return self.engine.get_execution_options().get("photoapp_breaker")
 
 
 class ShardMap:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+import threading
 import time
 from collections.abc import Generator
 from typing import Any, TypeVar
@@ -13,7 +14,8 @@ from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.exc import DisconnectionError
 
 from photoapp.sharding.map import ShardSettings
-from photoapp.tiers.breaker import PROBE_S, Breaker, BreakerOpenError
+from photoapp.sharding.shards import connection_broke
+from photoapp.tiers.breaker import PROBE_S, WITHIN_S, Breaker, BreakerOpenError
 
 T = TypeVar("T")
 
@@ -28,6 +30,8 @@ down, with a statement over its time. A lock not got says nothing of the server,
 class SilentError(psycopg.OperationalError):
     """The server says nothing."""
 
+    sqlstate = "57014"  # what a server says itself of a statement over its time
+
 
 class LeftAloneError(psycopg.OperationalError):
     """The server failed a moment ago and is not asked."""
@@ -41,6 +45,9 @@ class ImpatientConnection(psycopg.Connection[Any]):
     """
 
     patience_s = 60.0
+    made_at = 0.0
+    kept = False
+    """Whether it has been used and given back to the pool."""
 
     def wait(self, gen: Generator[Any, Any, T], *args: Any, **kwargs: Any) -> T:
         """What psycopg does whenever it sends something and waits for the answer. Raises ``SilentError``."""
@@ -75,7 +82,9 @@ def postgresql_engine(name: str, url: URL, settings: ShardSettings) -> Engine:
         pool_timeout=2,
         pool_use_lifo=True,
     )
-    _watch(engine, Breaker(f"postgresql {name}"), patience_s=settings.statement_timeout_s + _SILENCE_S)
+    breaker = Breaker(f"postgresql {name}")
+    engine.update_execution_options(photoapp_breaker=breaker)
+    _watch(engine, breaker, patience_s=settings.statement_timeout_s + _SILENCE_S)
     return engine
 
 
@@ -91,6 +100,7 @@ def _watch(engine: Engine, breaker: Breaker, *, patience_s: float) -> None:
             _probe(connection)
             breaker.succeeded()
         connection.patience_s = patience_s
+        connection.made_at = time.monotonic()
         return connection
 
     def is_taken(connection: ImpatientConnection, record: Any, proxy: Any) -> None:
@@ -100,16 +110,56 @@ def _watch(engine: Engine, breaker: Breaker, *, patience_s: float) -> None:
         if not breaker.closed or _has_hung_up(connection):
             raise DisconnectionError
 
+    def is_given_back(connection: ImpatientConnection | None, record: Any) -> None:
+        del record
+        if connection is not None:
+            connection.kept = True
+
+    excuses = _Excuses()
+
     def fails(context: ExceptionContext) -> None:
         error = context.original_exception
-        if isinstance(error, psycopg.OperationalError) and not isinstance(error, LeftAloneError):
-            state = error.sqlstate
-            if state is None or state[:2] in _AWAY_CLASSES:
-                breaker.failed()
+        if not isinstance(error, psycopg.OperationalError) or isinstance(error, LeftAloneError):
+            return
+        if error.sqlstate is None or error.sqlstate[:2] in _AWAY_CLASSES:
+            cause = f"{type(error).__name__} {error.sqlstate or ''}".strip()
+            if connection_broke(error) and context.is_disconnect and excuses.cover(_connection_of(context)):
+                breaker.excused(cause)
+            else:
+                breaker.failed(cause)
 
     event.listen(engine, "do_connect", connects)
     event.listen(engine, "checkout", is_taken)
+    event.listen(engine, "checkin", is_given_back)
     event.listen(engine, "handle_error", fails)
+
+
+class _Excuses:
+    """Which connections that break are held against the server: a new one that breaks soon after another did.
+
+    One reset breaks many at once, and however many they are, that counts once at most. Threads share it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._broke_at = float("-inf")
+
+    def cover(self, connection: ImpatientConnection | None) -> bool:
+        """Whether this one's end is excused."""
+        if connection is None:
+            return False
+        with self._lock:
+            now, last = time.monotonic(), self._broke_at
+            if connection.made_at <= last:
+                return True
+            self._broke_at = now
+            return connection.kept or now >= last + WITHIN_S
+
+
+def _connection_of(context: ExceptionContext) -> ImpatientConnection | None:
+    """The connection that an error ended; None where there was none yet."""
+    connection: Any = context.connection.connection.dbapi_connection if context.connection is not None else None
+    return connection if isinstance(connection, ImpatientConnection) else None
 
 
 def _probe(connection: ImpatientConnection) -> None:

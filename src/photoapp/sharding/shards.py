@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, Literal, TypeVar
 
 import transaction
 import zope.sqlalchemy
@@ -28,11 +29,42 @@ Tables = Callable[[type[Base]], Table]
 AWAY = (OperationalError, InterfaceError, PoolTimeout)
 """What SQLAlchemy raises when a database is down, locked, over its budget, or not yet made."""
 
+_OF_ITS_OWN: Literal["AUTOCOMMIT"] = "AUTOCOMMIT"
 _AWAY_STATES = frozenset({"42P01", "3F000", "25006"})
 """An undefined table or schema: the shard is not made yet, or was moved away (DESIGN 7). A read-only transaction: a
 primary that was demoted."""
 
+_BROKEN_STATES = frozenset({None, "57P01", "57P02"})
+"""What a connection that broke leaves behind: nothing, or that an administrator ended it, or that the server ended all
+of them because one crashed."""
+_PGBOUNCER_CRASHED = "server conn crashed"
+"""What pgbouncer says, under the SQLSTATE of all its refusals, when its connection to the server broke."""
+
 COMMIT_SENT = "photoapp.commit_sent"
+
+
+class BrokenOff(ShardUnavailable):
+    """The connection broke under a transaction whose COMMIT was not sent: the same may succeed over another."""
+
+
+class Reader(Connection):
+    """A connection whose statements are each a snapshot of their own; so that one under which the connection broke is
+    sent once more, over a new one (PROMISES 3.1: nobody is told).
+    """
+
+    _repeated = False
+
+    def execute(self, statement: Any, parameters: Any = None, *, execution_options: Any = None) -> Any:
+        """As SQLAlchemy's."""
+        try:
+            return super().execute(statement, parameters, execution_options=execution_options)
+        except DBAPIError as error:
+            if self._repeated or not is_broken(error):
+                raise
+            self._repeated = True
+        self.rollback()
+        self.execution_options(isolation_level=_OF_ITS_OWN)  # SQLAlchemy sets it up for the first connection only
+        return super().execute(statement, parameters, execution_options=execution_options)
 
 
 class Shards:
@@ -43,7 +75,7 @@ class Shards:
         self.count = shard_map.count
         self.ids = IdGenerator(shard_map)
         self._readers = {shard: _reader(shard_map.engine_of(shard)) for shard in range(shard_map.count)}
-        self._copies: dict[int, dict[str, Table]] = {}
+        self._copies: dict[tuple[int, type[Base]], Table] = {}
 
     def of(self, id_: int) -> int:
         """The shard of an id. Raises ``NotFound`` for an id that nobody can have drawn here."""
@@ -59,14 +91,15 @@ class Shards:
     @contextmanager
     def read(self, shard: int) -> Iterator[Connection]:
         """A connection whose statements are each a snapshot of their own. Raises ``ShardUnavailable``."""
-        with self._translated(shard), self._readers[shard].connect() as connection:
+        with self._translated(shard), Reader(self._readers[shard]) as connection:
             yield connection
 
     @contextmanager
     def write(self, shard: int) -> Iterator[Writer]:
         """A writer in a transaction of its own: for jobs, claims and mirrors. Committed at the end of the block.
 
-        Raises ``ShardUnavailable``, or ``OutcomeUnknown`` where the commit was sent and no answer came.
+        Raises ``ShardUnavailable``, as ``BrokenOff`` where the same may succeed at once; ``OutcomeUnknown`` where the
+        commit was sent and no answer came.
         """
         session = self._session(shard)
         with self._translated(shard, session), session, session.begin():
@@ -135,7 +168,8 @@ class Shards:
             if session is not None and session.info.get(COMMIT_SENT):
                 raise OutcomeUnknown(f"shard {shard}: no answer to the commit") from error
             database = self.map.database_of(shard).name
-            raise ShardUnavailable(f"shard {shard} is unavailable", database=database) from error
+            kind = BrokenOff if session is not None and is_broken(error) else ShardUnavailable
+            raise kind(f"shard {shard} is unavailable", database=database) from error
 
     def _session(self, shard: int) -> Session:
         engine = self.map.engine_of(shard).execution_options(photoapp_writes=True)
@@ -149,15 +183,15 @@ class Shards:
     def _tables(self, shard: int) -> Tables:
         if self.map.database_of(shard).is_sqlite:
             return _plain_table
-        copies = self._copies.get(shard)
-        if copies is None:
-            metadata = MetaData()
-            copies = {
-                table.name: table.to_metadata(metadata, schema=schema_name(shard))
-                for table in Base.metadata.tables.values()
-            }
-            self._copies[shard] = copies
-        return lambda model: copies[model.__tablename__]
+        return partial(self._copy, shard)
+
+    def _copy(self, shard: int, model: type[Base]) -> Table:
+        # One at a time and when it is asked for: a copy costs about a millisecond, and there are shards times tables.
+        copy = self._copies.get((shard, model))
+        if copy is None:
+            copy = _plain_table(model).to_metadata(MetaData(), schema=schema_name(shard))
+            self._copies[shard, model] = copy
+        return copy
 
 
 def is_away(error: BaseException) -> bool:
@@ -169,12 +203,24 @@ def is_away(error: BaseException) -> bool:
     )
 
 
+def is_broken(error: BaseException) -> bool:
+    """Whether an error means that a connection broke which stood before, under a statement and not under a COMMIT."""
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated and connection_broke(error.orig)
+    return isinstance(error, BrokenOff)
+
+
+def connection_broke(error: BaseException | None) -> bool:
+    """Whether a driver's error that ended a connection means that it broke, and not that its time was up."""
+    return getattr(error, "sqlstate", None) in _BROKEN_STATES or _PGBOUNCER_CRASHED in str(error)
+
+
 def _plain_table(model: type[Base]) -> Table:
     return Base.metadata.tables[model.__tablename__]
 
 
 def _reader(engine: Engine) -> Engine:
-    return engine if engine.dialect.name == "sqlite" else engine.execution_options(isolation_level="AUTOCOMMIT")
+    return engine if engine.dialect.name == "sqlite" else engine.execution_options(isolation_level=_OF_ITS_OWN)
 
 
 def _commit_is_sent(session: Session) -> None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Executable, Result, func, insert, literal, select
+from sqlalchemy import Executable, Result, Select, func, insert, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from photoapp.models import Base, Outbox, OutboxState
-from photoapp.sharding.flip import Flip, flip_statement
+from photoapp.sharding.flip import Flip, flip_parameters, flip_statement
 from photoapp.sharding.generator import IdGenerator
 from photoapp.sharding.map import Database
 
@@ -96,15 +97,19 @@ class Writer:
         """Whether ``flip`` can be used on this shard."""
         return not self._database.is_sqlite
 
-    def flip(self, flip: Flip, handler: str, *, target: int, queue: str = "fast") -> tuple[bool, bool]:
-        """Turn a row on or off, post that, and count it, as one statement; (parent is live, row changed)."""
+    def flip(
+        self, flip: Flip, key: dict[str, int], handler: str, *, active: bool, target: int, queue: str = "fast"
+    ) -> tuple[bool, bool]:
+        """Turn a row on or off, post that, and count it, as one statement; (parent is live, row changed).
+
+        Once in a transaction, as its last change, since it may hold a slot that others want.
+        """
         posted = {
             "queue": queue, "handler": handler, "target": target, "state": int(OutboxState.WAITING),
             "due_at": datetime.now(UTC), "attempts": 0,
         }  # fmt: skip
-        outbox: Any = Outbox.__table__
-        statement = flip_statement(flip, drawn_id=self._ids.expression(self.shard), outbox=outbox, posted=posted)
-        row = self.execute(statement).one()
+        statement = _kept_statement(flip, active, self._ids, self.shard)
+        row = self.execute(statement, flip_parameters(key, posted)).one()
         if row.version is not None:
             self.effects.wakes.add((self._database.name, queue, self.shard))
         return row.is_live, row.version is not None
@@ -158,3 +163,10 @@ class Writer:
     def moves(self, *names: str) -> None:
         """After the commit these versions are moved."""
         self.effects.versions.update(names)
+
+
+@functools.lru_cache(maxsize=512)
+def _kept_statement(flip: Flip, active: bool, ids: IdGenerator, shard: int) -> Select[Any]:  # noqa: FBT001 - part of a key
+    # About 40 kB each.
+    outbox: Any = Outbox.__table__
+    return flip_statement(flip, active=active, drawn_id=ids.expression(shard), outbox=outbox)

@@ -9,12 +9,12 @@ from __future__ import annotations
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from photoapp.errors import PhotoappError, TierUnavailable
+from photoapp.tiers.breaker import Breaker, BreakerOpenError, Failure
 
 Observer = Callable[[str, str, float, str | None], None]
 """Called after every call of a tier with (kind, method, seconds, error class name or None)."""
@@ -39,22 +39,12 @@ class Tier(ABC):
     def __init__(self, settings: Any) -> None:
         self.settings = settings
         self.observe: Observer = _unobserved
+        self.last_error: Failure | None = None
+        """The last call or ping that found the engine away."""
 
-    @contextmanager
-    def guarded(self, method: str) -> Iterator[None]:
-        """Measure a call and translate the driver's errors; ours pass through."""
-        started = time.perf_counter()
-        failure: str | None = None
-        try:
-            yield
-        except PhotoappError as error:
-            failure = type(error).__name__ if isinstance(error, TierUnavailable) else None
-            raise
-        except self.driver_errors as error:
-            failure = type(error).__name__
-            raise TierUnavailable(self.kind, f"{method}: {failure}") from error
-        finally:
-            self.observe(self.kind, method, time.perf_counter() - started, failure)
+    def guarded(self, method: str) -> _Guard:
+        """Measure a call and translate the driver's errors; ours pass through. For a ``with`` statement."""
+        return _Guard(self, method)
 
     def ping(self, *, deadline_s: float = 1.0) -> bool:
         """Whether the engine can do its work now. Never raises, never takes longer than ``deadline_s`` seconds."""
@@ -63,7 +53,9 @@ class Tier(ABC):
         def ask() -> None:
             try:
                 self._ping()
-            except Exception:  # noqa: BLE001 - whatever the driver raises, the answer is no
+            except Exception as error:  # noqa: BLE001 - whatever the driver raises, the answer is no
+                if not _was_left_alone(error):
+                    self.last_error = Failure(f"ping: {type(error).__name__}")
                 outcome.append(False)
             else:
                 outcome.append(True)
@@ -74,12 +66,50 @@ class Tier(ABC):
         thread.join(deadline_s)
         return bool(outcome and outcome[0])
 
+    def breakers(self) -> Sequence[Breaker]:
+        """A breaker for each endpoint that the plugin leaves alone after failures, as far as it knows them by now."""
+        return ()
+
     @abstractmethod
     def _ping(self) -> None:
         """Raise if the engine cannot do its work."""
 
     def close(self) -> None:  # noqa: B027 - most embedded plugins hold nothing
         """Give back connections, threads and files. Twice is fine."""
+
+
+class _Guard:
+    """One call of a tier. A class, since a generator's context manager costs as much as the calls that it guards."""
+
+    __slots__ = ("_method", "_started", "_tier")
+
+    def __init__(self, tier: Tier, method: str) -> None:
+        self._tier = tier
+        self._method = method
+
+    def __enter__(self) -> None:
+        self._started = time.perf_counter()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        tier = self._tier
+        is_ours = isinstance(error, PhotoappError)
+        is_away = isinstance(error, TierUnavailable) or (isinstance(error, tier.driver_errors) and not is_ours)
+        failure = type(error).__name__ if is_away else None
+        tier.observe(tier.kind, self._method, time.perf_counter() - self._started, failure)
+        if not is_away:
+            return
+        text = str(error) if is_ours else f"{self._method}: {failure}"
+        if not _was_left_alone(error):
+            tier.last_error = Failure(text)
+        if not is_ours:
+            raise TierUnavailable(tier.kind, text) from error
+
+
+def _was_left_alone(error: BaseException | None) -> bool:
+    """Whether nobody was asked, so that what is known of the engine stays what it was."""
+    while error is not None and not isinstance(error, BreakerOpenError):
+        error = error.__cause__
+    return error is not None
 
 
 def _unobserved(kind: str, method: str, seconds: float, failure: str | None) -> None:

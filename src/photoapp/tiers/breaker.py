@@ -7,6 +7,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
 
 ERRORS = 3
 WITHIN_S = 10.0
@@ -14,12 +16,27 @@ OPEN_S = 5.0
 PROBE_S = 0.25
 """What the one call may take that finds out whether the engine is back. Kept by the caller, who knows its driver."""
 
+OPENED, CLOSED, EXCUSED = "opened", "closed", "excused"
 
 _log = logging.getLogger(__name__)
 
 
 class BreakerOpenError(Exception):
     """The engine failed a moment ago and is not asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What went wrong last, for operators. Never what a driver says in its own words, which may quote an address with
+    its password.
+    """
+
+    text: str
+    at: float = field(default_factory=time.monotonic)
+
+    def shown(self) -> dict[str, Any]:
+        """As ``/statusz`` shows it."""
+        return {"text": self.text, "age_s": round(time.monotonic() - self.at, 1)}
 
 
 class Breaker:
@@ -29,11 +46,18 @@ class Breaker:
     Threads share it. While it is closed a call costs two reads of attributes and no lock.
     """
 
-    def __init__(self, name: str, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._name = name
+    def __init__(
+        self, name: str, *, errors: int = ERRORS, open_s: float = OPEN_S, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.name = name
+        """The endpoint, without secrets."""
+        self.last_error: Failure | None = None
+        self.observe: Callable[[str], None] = _unobserved
+        """Called with ``OPENED`` or ``CLOSED`` after every change, and with ``EXCUSED``."""
+        self._open_s = open_s
         self._clock = clock
         self._lock = threading.Lock()
-        self._errors: deque[float] = deque(maxlen=ERRORS)
+        self._errors: deque[float] = deque(maxlen=errors)
         self._closed = True
         self._next_probe_at = 0.0
 
@@ -49,9 +73,9 @@ class Breaker:
         with self._lock:
             now = self._clock()
             if now < self._next_probe_at:
-                raise BreakerOpenError(self._name)
+                raise BreakerOpenError(self.name)
             # The next probe's time also ends a probe whose thread died without a word.
-            self._next_probe_at = now + OPEN_S
+            self._next_probe_at = now + self._open_s
             return True
 
     def succeeded(self) -> None:
@@ -64,17 +88,32 @@ class Breaker:
             if not self._closed:
                 self._closed = True
                 self._errors.clear()
-                _log.warning("breaker.closed", extra={"endpoint": self._name})
+                _log.warning("breaker.closed", extra={"endpoint": self.name})
+                self.observe(CLOSED)
             elif self._errors and self._errors[-1] < self._clock() - WITHIN_S:
                 self._errors.clear()
 
-    def failed(self) -> None:
-        """The engine was not there, or took longer than its budget."""
+    def excused(self, cause: str) -> None:
+        """A connection broke that had worked before. The engine may have restarted long ago: nothing is held against
+        it before a new connection fails too.
+        """
+        self.last_error = Failure(cause)
+        self.observe(EXCUSED)
+
+    def failed(self, cause: str = "") -> None:
+        """The engine was not there, or took longer than its budget. The cause holds no secret."""
         with self._lock:
             now = self._clock()
+            self.last_error = Failure(cause)
             self._errors.append(now)
-            if not self._closed or (len(self._errors) == ERRORS and self._errors[0] >= now - WITHIN_S):
+            full = len(self._errors) == self._errors.maxlen
+            if not self._closed or (full and self._errors[0] >= now - WITHIN_S):
+                self._next_probe_at = now + self._open_s
                 if self._closed:
-                    _log.warning("breaker.opened", extra={"endpoint": self._name})
-                self._closed = False
-                self._next_probe_at = now + OPEN_S
+                    self._closed = False
+                    _log.warning("breaker.opened", extra={"endpoint": self.name, "cause": cause})
+                    self.observe(OPENED)
+
+
+def _unobserved(event: str) -> None:
+    del event

@@ -10,7 +10,7 @@ import orjson
 from photoapp.errors import NotFound
 from photoapp.renderers import envelope, next_page
 from photoapp.services.facts import Account
-from photoapp.services.listing import Gallery
+from photoapp.services.hydration import Gallery
 from photoapp.services.paging import Page
 from photoapp.sharding.ids import first_id_at
 from photoapp.types import Request

@@ -5,6 +5,7 @@ exist.
 from __future__ import annotations
 
 import hmac
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -17,9 +18,11 @@ from sqlalchemy import literal, select
 
 from photoapp.errors import NotFound, Unavailable
 from photoapp.jobs.inspect import lag
+from photoapp.metrics import watch_all
 from photoapp.renderers import json_response
 from photoapp.settings import settings_of
 from photoapp.sharding.map import Database
+from photoapp.tiers.breaker import Breaker, Failure
 from photoapp.types import Request
 
 PING_S = 1.0
@@ -58,15 +61,21 @@ def readyz(request: Request) -> Response:
 
 @view_config(route_name="statusz", request_method="GET", permission=NO_PERMISSION_REQUIRED)
 def statusz(request: Request) -> Response:
-    """GET /statusz: every tier and database, and how far late work is behind."""
+    """GET /statusz: every tier and database, and how far late work is behind; breakers and errors of this process."""
     _operators_only(request)
-    tiers = request.registry.tiers
+    tiers = request.registry.tiers.all()
     up, databases = _tiers(request), _shards(request)
     return json_response(
         request,
         {
-            "tiers": {tier.kind: {"use": tier.name, "up": up[tier.kind]} for tier in tiers.all()},
-            "databases": {name: {"up": answers} for name, answers in databases.items()},
+            "tiers": {
+                tier.kind: {"use": tier.name, "up": up[tier.kind]} | _health(tier.breakers(), tier.last_error)
+                for tier in tiers
+            },
+            "databases": {
+                each.name: {"up": databases[each.name]} | _health([each.breaker] if each.breaker else [], None)
+                for each in request.shards.map.databases
+            },
             # Of all databases together or not at all: it would only wait for the one that is away once more.
             "queues": {name: asdict(each) for name, each in _lags(request).items()} if all(databases.values()) else {},
         },
@@ -77,8 +86,18 @@ def statusz(request: Request) -> Response:
 def metrics(request: Request) -> Response:
     """GET /metrics: Prometheus text exposition."""
     _operators_only(request)
+    watch_all(request.registry)
     body = request.registry.metrics.render(tiers_up=_tiers(request), lags=_lags(request))
     return Response(body=body, headerlist=[("Content-Type", "text/plain; version=0.0.4; charset=utf-8")])
+
+
+def _health(breakers: Sequence[Breaker], noted: Failure | None) -> dict[str, Any]:
+    failures = [failure for failure in (noted, *(breaker.last_error for breaker in breakers)) if failure is not None]
+    latest = max(failures, key=lambda failure: failure.at, default=None)
+    return {
+        "breaker": {breaker.name: "closed" if breaker.closed else "open" for breaker in breakers},
+        "last_error": latest.shown() if latest else None,
+    }
 
 
 def _operators_only(request: Request) -> None:

@@ -33,6 +33,7 @@ class Upload:
 
     def read(self, limit_bytes: int) -> bytes:
         """Its bytes. Raises ``InvalidMedia`` over the limit."""
+        self.file.seek(0)  # it is read for its digest, for its picture, and again where the request is repeated
         data = self.file.read(limit_bytes + 1)
         if len(data) > limit_bytes:
             raise too_large(limit_bytes)
@@ -168,7 +169,6 @@ class Input:
                 continue
             if isinstance(value, Upload):
                 data = value.read(self._upload_limit_bytes)
-                value.file.seek(0)
                 value = hashlib.sha256(data).hexdigest()  # noqa: PLW2901
             whole.update(orjson.dumps([name, value]))
         return whole.hexdigest()

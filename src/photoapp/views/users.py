@@ -40,7 +40,9 @@ def sign_up(context: ApiContext, request: Request) -> int:
     """POST /users."""
     given, accounts = request.input, _accounts(request)
     keyed = "Idempotency-Key" in request.headers
-    user_id = accounts.reserve_id(sign_up_shard(context, request) if keyed else None)
+    if request.account_id is None:
+        request.account_id = accounts.reserve_id(sign_up_shard(context, request) if keyed else None)
+    user_id = request.account_id
     account = accounts.prepare(
         user_id,
         username=given.required("username"),

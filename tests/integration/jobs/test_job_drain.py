@@ -193,6 +193,26 @@ def test_what_a_pass_cannot_begin_in_time_is_given_back_and_a_long_drain_wakes_a
     assert world.seen == ids
 
 
+def test_effects_that_a_pass_leaves_can_be_begun_by_another_drain_at_once(world: World) -> None:
+    """A post to a million followers is a hundred rows of one shard: no worker may hold them all."""
+    database = world.shards.map.database_of(0).name
+
+    def effect(work: Work, job: Job) -> None:
+        world.seen.append(job.id)
+        if len(world.seen) == 1:
+            assert wake_file(world).stat().st_size == 1
+            drain(work, database, "fast", ALL, clock=world.clock)  # another worker, while the first has ten rows
+
+    world.handlers.add_effect_handler("effect", effect)
+    world.handlers.add_shard_handler("mark", mark)
+    ids = world.post_many("effect", [{}] * 25)
+    marks = world.post_many("mark", [{}] * 30, target=1)
+    drain(world.work, database, "fast", ALL, clock=world.clock)
+    assert world.seen == [ids[0], *ids[10:], *ids[1:10]]
+    assert {(row.state, row.attempts) for row in world.rows()} == {(OutboxState.DONE, 1)}
+    assert sorted(world.marks(1)) == sorted(f"job:{each}" for each in marks)
+
+
 def test_a_drain_that_outlived_its_lease_does_not_undo_what_another_finished(world: World) -> None:
     id_ = world.post("mark")
     late = lease(world.shards, 0, "fast", limit=1, now=world.clock())

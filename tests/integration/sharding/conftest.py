@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 import pytest
+from like_world import make_photo
 from sqlalchemy import event
 
 from support.postgres import PostgresServer
@@ -17,6 +18,12 @@ def unmade_settings(request, engine, tmp_path) -> dict[str, str]:
         return sqlite_settings(tmp_path / "unmade")
     server: PostgresServer = request.getfixturevalue("postgres")
     return postgres_settings(*(server.create_database(f"unmade_{name}") for name in ("one", "two")))
+
+
+@pytest.fixture
+def media_id(shards: Shards) -> int:
+    """A photo that nobody likes yet."""
+    return make_photo(shards)
 
 
 @pytest.fixture

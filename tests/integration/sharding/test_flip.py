@@ -3,43 +3,26 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import insert, select, update
+from like_world import SHARD, count_of, set_like
+from sqlalchemy import select, update
 
 from photoapp.errors import NotFound
 from photoapp.models import Like, Media, MediaState, Outbox
-from photoapp.services.reactions import LIKE_MIRROR, ReactionService
+from photoapp.services.reactions import LIKE_MIRROR
 
 pytestmark = pytest.mark.parametrize("engine", ["postgresql"])
 
-SHARD = 1
-
-
-@pytest.fixture
-def media_id(shards):
-    [id_] = shards.ids.draw(SHARD)
-    with shards.write(SHARD) as writer:
-        writer.execute(
-            insert(Media).values(
-                id=id_, owner_id=id_, caption="", caption_id=id_, width=1, height=1, blurhash="", storage="local",
-                is_private=False, original={}, renditions=[],
-            )
-        )  # fmt: skip
-    return id_
-
-
-def set_like(shards, media_id, user_id, *, active):
-    with shards.write(SHARD) as writer:
-        ReactionService(shards=shards).set_like(writer, media_id=media_id, user_id=user_id, active=active)
-    return writer.effects
-
 
 def kept(shards, media_id):
-    """The counter; the likes by user; the payloads posted, by id."""
+    """The count, wherever it stands; the likes by user; the payloads posted, by id."""
     with shards.read(SHARD) as connection:
-        count = connection.scalar(select(Media.likes_count).where(Media.id == media_id))
         likes = connection.execute(select(Like.user_id, Like.active, Like.version)).all()
         posted = connection.execute(select(Outbox.id, Outbox.payload).where(Outbox.handler == LIKE_MIRROR)).all()
-    return count, {row.user_id: (row.active, row.version) for row in likes}, {row.id: row.payload for row in posted}
+    return (
+        count_of(shards, media_id),
+        {row.user_id: (row.active, row.version) for row in likes},
+        {row.id: row.payload for row in posted},
+    )
 
 
 def test_only_a_change_is_posted_and_counted(shards, media_id):

@@ -10,10 +10,11 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Engine, create_engine, inspect
+from like_world import SHARD, make_photo
+from sqlalchemy import Engine, create_engine, insert, inspect, select, update
 from sqlalchemy.schema import CreateSchema
 
-from photoapp.models import Base, Token
+from photoapp.models import Base, LikesSlot, Media, Token
 from photoapp.sharding.map import schema_name
 from photoapp.sharding.schema import HEAD, inspect_schema
 from support.shards import ROOT, open_shards, run_alembic, sqlite_settings, write_ini
@@ -123,6 +124,21 @@ def test_a_downgrade_leaves_nothing_and_an_upgrade_makes_it_again(shard_settings
     assert revisions(shard_settings) == [HEAD] * 4
 
 
+def test_likes_in_slots_survive_the_downgrade_of_their_table(shard_settings, tmp_path):
+    shards = open_shards(shard_settings)
+    spread, plain = make_photo(shards), make_photo(shards)
+    with shards.write(SHARD) as writer:
+        writer.execute(update(Media).values(likes_count=10))
+        slots = [{"media_id": spread, "slot": slot, "likes": likes} for slot, likes in ((3, 5), (9, -1))]
+        writer.execute(insert(LikesSlot), slots)
+    run_alembic(write_ini(tmp_path / "x.ini", shard_settings), "downgrade", "0001")
+    with shards.read(SHARD) as connection:
+        counts = dict(connection.execute(select(Media.id, Media.likes_count)).all())
+    shards.close()
+    assert counts == {spread: 14, plain: 10}
+    run_alembic(tmp_path / "x.ini", "upgrade", "head")
+
+
 @pytest.mark.parametrize("engine", ["postgresql"])
 def test_a_downgrade_of_one_database_leaves_the_others_alone(unmade_settings, tmp_path):
     ini = write_ini(tmp_path / "x.ini", unmade_settings)
@@ -158,15 +174,16 @@ def test_a_new_revision_is_numbered_and_imports_no_models(shard_settings, tmp_pa
         Base.metadata.drop_all(connection, [Base.metadata.tables["outbox"]])
     shards.close()
     ini = write_ini(tmp_path / "x.ini", shard_settings, script_location=tmp_path / "alembic")
+    following = f"{int(HEAD) + 1:04d}"
     run_alembic(ini, "revision", "--autogenerate", "-m", "outbox again")
-    text = (tmp_path / "alembic" / "versions" / "0002_outbox_again.py").read_text()
-    assert 'revision = "0002"' in text
-    assert 'down_revision = "0001"' in text
+    text = (tmp_path / "alembic" / "versions" / f"{following}_outbox_again.py").read_text()
+    assert f'revision = "{following}"' in text
+    assert f'down_revision = "{HEAD}"' in text
     assert "photoapp.models" not in text
-    compile(text, "0002", "exec")
+    compile(text, following, "exec")
     with pytest.raises(CommandError, match="shard 1 in database shard_0001 failed: table outbox already exists"):
         run_alembic(ini, "upgrade", "head")
-    assert revisions(shard_settings) == ["0002", HEAD, HEAD, HEAD]
+    assert revisions(shard_settings) == [following, HEAD, HEAD, HEAD]
 
 
 @pytest.mark.parametrize("engine", ["postgresql"])

@@ -20,7 +20,7 @@ from support.require import unavailable
 from support.server import shards_of
 from support.stack import ProductionStack
 from support.wait import wait_until
-from support.world import expire_leases, log_in_made, make_followers, settled, stretches
+from support.world import log_in_made, make_followers, settled, stretches
 
 FOLLOWERS, LOOKED_AT, WRITE = 10_000, 100, 5
 
@@ -107,7 +107,6 @@ def test_whatever_is_killed_in_the_middle_of_a_fan_out_nothing_is_lost_doubled_o
             star.publish_until_caught(lambda name=name: stack.kill(name))
             stack.start(name)
         star.publish_until_caught(psutil.Process(stack.pid("server")).children()[0].kill)
-    expire_leases(star.truth)
     began = time.monotonic()
     settled(star.truth, within_s=60)
     print(f"late work ended after {time.monotonic() - began:.1f} s")

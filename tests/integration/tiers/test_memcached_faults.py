@@ -81,7 +81,7 @@ def test_when_one_node_dies_the_others_keys_stay_where_they_are(nodes, caches, c
     nodes[0].start()
     wait_until(lambda: cache.add(lost[0], 1, ttl_s=90), what="the node's return")
     assert cache.ping(deadline_s=10) is True
-    assert [record.message for record in caplog.records] == ["cache.node_away", "cache.node_back"]
+    assert [record.message for record in caplog.records] == ["breaker.opened", "breaker.closed"]
 
 
 def test_a_frozen_node_is_waited_for_once_and_then_left_alone(nodes, caches):
@@ -104,7 +104,7 @@ def test_a_frozen_node_is_waited_for_once_and_then_left_alone(nodes, caches):
     other = MemcachedCache(told)
     caches.append(other)
     other.set_many({alive[0]: "there"}, ttl_s=90)
-    assert cache._nodes[nodes[1].name]._dead_until is None
+    assert cache._nodes[nodes[1].name].breaker.closed
     nodes[0].thaw()
 
 

@@ -114,7 +114,10 @@ def test_shards_of_a_stopped_database_answer_503_the_others_as_always_and_it_hea
     ):
         assert near.call("GET", path).status_code in {200, 503}
     status = requests.get(f"{world.server.url}/statusz", timeout=10).json()
-    assert status["databases"]["far"] == {"up": False}
+    away = status["databases"]["far"]
+    assert (away["up"], away["breaker"]) == (False, {"postgresql far": "open"})
+    assert "OperationalError" in away["last_error"]["text"]
+    assert 0 <= away["last_error"]["age_s"] < 10
     assert requests.get(f"{world.server.url}/readyz", timeout=10).status_code == 200
 
     world.start_postgres()

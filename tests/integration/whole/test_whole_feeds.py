@@ -14,11 +14,13 @@ from sqlalchemy import update
 from photoapp.models import Delivery, Following, FollowState, Media, MediaState, User
 from photoapp.services.catalog import Catalog, account_version
 from photoapp.services.feeds import FeedService, FeedSettings, newest_media
-from photoapp.services.merging import MERGING_VERSION, MergingAccounts
+from photoapp.services.foresight import MERGING_VERSION
+from photoapp.services.merging import MergingAccounts
 from photoapp.services.paging import Batch, fill_page
 from photoapp.sharding.ids import EPOCH_MS, id_from, ticks_at
 from photoapp.sharding.shards import Shards
 from photoapp.tiers.cache.memory import MemoryCache, MemoryCacheSettings
+from photoapp.tiers.feed import author_list
 from photoapp.tiers.feed.memory import MemoryFeed, MemoryFeedSettings
 from photoapp.tiers.session.memory import MemorySession, MemorySessionSettings
 from support.world import insert_rows, media_row, user_row
@@ -96,7 +98,7 @@ class Machine(RuleBasedStateMachine):
             if merged:
                 with self.shards.write(self.shards.of(owner)) as writer:
                     writer.execute(update(User).where(User.id == owner).values(merges=True))
-            if owner == self.viewer:
+            if owner == self.viewer:  # in the request
                 self.feed.push_many([owner], photo.id)
 
     @rule(data=st.data(), times=st.integers(1, 2))
@@ -109,7 +111,7 @@ class Machine(RuleBasedStateMachine):
             for _ in range(times):
                 if photo.merged:
                     self.session.move([MERGING_VERSION])
-                    self.merging._fresh_until = 0.0  # as if the second was over for which it asks nobody
+                    self.feed.push_many([author_list(photo.author)], photo.id)
                 elif photo.live and photo.author in self.followed:
                     self.feed.push_many([self.viewer], photo.id)
 
@@ -137,7 +139,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def lose_the_tier(self) -> None:
-        self.feed.drop([self.viewer])
+        self.feed.drop([self.viewer, *map(author_list, self.authors)])
 
     @precondition(lambda self: self.building is None)
     @rule()
@@ -169,7 +171,7 @@ class Machine(RuleBasedStateMachine):
 
         def fetch(cursor: int | None, wanted: int) -> Batch:
             away: set[str] = set()
-            batch, degraded = self.feeds.batch(viewer, below=cursor, above=floor, count=wanted, away=away)
+            batch, degraded = self.feeds.batch(viewer, below=cursor, above=floor, count=wanted, known={}, away=away)
             assert not degraded
             assert not away
             assert len(batch.rows) <= wanted

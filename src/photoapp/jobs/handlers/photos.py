@@ -1,4 +1,4 @@
-"""Photos, late: to the followers' feeds, under the right prefix, and out of storage."""
+"""Photos, late: to the followers' feeds, under the right prefix, out of storage, and their likes in one place."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from sqlalchemy import Connection, Row, func, select, update
 from photoapp.errors import ObjectNotFound
 from photoapp.jobs.registry import Job, Work
 from photoapp.jobs.settle import settle
-from photoapp.models import Delivery, Follow, FollowState, Media, MediaState, User
+from photoapp.models import Delivery, Follow, FollowState, LikesSlot, Media, MediaState, User
 from photoapp.services.catalog import account_version, media_version
-from photoapp.services.photos import prefix_for
+from photoapp.services.photos import own_lists, prefix_for
+from photoapp.services.slots import fold_statement
 
 REKEY_BUDGET_S = 30.0
 """What one run of a re-keying may take; the rest is another run's."""
+FOLDED, FOLDED_AT_ONCE = 10_000, 100
+"""Photos in a run of the chore, and in one transaction, so that their rows are held only for a moment."""
 
 
 def fan_out(work: Work, job: Job) -> None:
@@ -39,7 +42,8 @@ def fan_out(work: Work, job: Job) -> None:
         return
     if whole:
         # Once more: the process may have ended between the commit and the request's own push.
-        work.tiers.feed.push_many([payload["owner_id"]], payload["media_id"])
+        lists = own_lists(payload["owner_id"], merged=media.delivery == Delivery.MERGE)
+        work.tiers.feed.push_many(lists, payload["media_id"])
     if media.delivery != Delivery.PUSH:
         return
     with work.shards.read(job.source) as connection:
@@ -123,6 +127,18 @@ def rekey_media(work: Work, job: Job) -> None:
     _rekey(work, job.source, job.payload["media_id"])
 
 
+def fold_likes(work: Work, shard: int, now: datetime) -> None:
+    """Chore: likes counted in slots go into the photo's row. The count does not change, so no version moves."""
+    del now
+    if work.shards.map.database_of(shard).is_sqlite:
+        return  # has no slots
+    with work.shards.read(shard) as connection:
+        spread = list(connection.execute(select(LikesSlot.media_id).distinct().limit(FOLDED)).scalars())
+    for start in range(0, len(spread), FOLDED_AT_ONCE):
+        with work.shards.write(shard) as writer:
+            writer.execute(fold_statement(spread[start : start + FOLDED_AT_ONCE]))
+
+
 def _rekey(work: Work, shard: int, media_id: int) -> None:
     """Copy, flip the row, move the version, delete the old object: the row always names objects that are there."""
     storage = work.tiers.storage
@@ -175,9 +191,10 @@ def _placed(media_id: int) -> Any:
 
 
 def includeme(config: Configurator) -> None:
-    """The handlers."""
+    """The handlers and the chore."""
     config.add_effect_handler("feed.fan_out", fan_out)
     config.add_effect_handler("media.remove", remove_media, queue="slow")
     config.add_effect_handler("objects.remove", remove_objects, queue="slow")
     config.add_effect_handler("account.rekey", rekey_account, queue="slow")
     config.add_effect_handler("media.rekey", rekey_media, queue="slow")
+    config.add_chore(fold_likes)

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, TypeVar
 import orjson
 
 from photoapp.errors import TierUnavailable
+from photoapp.tiers.breaker import Breaker
 from photoapp.tiers.cache import CacheTier, check_key
 from photoapp.tiers.cache.node import Node, NodeAwayError, address_of
 from photoapp.tiers.cache.ring import Ring
@@ -118,6 +119,10 @@ class MemcachedCache(CacheTier):
         for node in self._nodes.values():
             node.close()
 
+    def breakers(self) -> list[Breaker]:
+        """One for each node."""
+        return [node.breaker for node in self._nodes.values()]
+
     def _ask(self, keys: Sequence[str], call: Callable[[Any, list[str]], T], *, all_must: bool = True) -> list[T]:
         """What the nodes answer to the call with their share of the keys.
 
@@ -131,7 +136,7 @@ class MemcachedCache(CacheTier):
             except NodeAwayError as failure:
                 failures.append(failure)
         if failures and (all_must or not answers):
-            raise TierUnavailable(self.kind, ", ".join(map(str, failures)))
+            raise TierUnavailable(self.kind, ", ".join(map(str, failures))) from failures[-1]
         return answers
 
 

@@ -1,15 +1,15 @@
-"""One memcached node: a plain client per thread, and the memory that it failed a moment ago."""
+"""One memcached node: a plain client per thread, and a breaker that opens at the first failure."""
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
-import time
 import weakref
 from collections.abc import Callable
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
+
+from photoapp.tiers.breaker import Breaker, BreakerOpenError
 
 try:
     from pymemcache.client.base import Client
@@ -20,7 +20,6 @@ except ModuleNotFoundError as missing:
     ) from missing
 
 T = TypeVar("T")
-_log = logging.getLogger(__name__)
 
 _PORT = 11211
 _HUNG_UP = (ConnectionError, MemcacheUnexpectedCloseError)
@@ -39,8 +38,8 @@ class Node:
         self, name: str, *, connect_timeout_s: float, timeout_s: float, dead_s: float, prefix: str, serde: object
     ) -> None:
         self.name = name
-        self._dead_s = dead_s
-        self._dead_until: float | None = None
+        # A failure costs a wait, and an answer from the cache saves less than one.
+        self.breaker = Breaker(name, errors=1, open_s=dead_s)
         self._options = {
             "server": address_of(name),
             "connect_timeout": connect_timeout_s,
@@ -56,24 +55,18 @@ class Node:
 
     def ask(self, call: Callable[[Any, list[str]], T], keys: list[str]) -> T:
         """What ``call(client, keys)`` answers. Raises ``NodeAwayError``: at once while the node counts as dead."""
-        dead_until = self._dead_until
-        if dead_until is not None:
-            now = time.monotonic()
-            if now < dead_until:
-                raise NodeAwayError(f"{self.name} failed a moment ago and is not asked")
-            self._dead_until = now + self._dead_s  # this caller tries, the others go on without meanwhile
+        try:
+            self.breaker.enter()
+        except BreakerOpenError as error:
+            raise NodeAwayError(f"{self.name} failed a moment ago and is not asked") from error
         try:
             answer = self._answer(call, keys)
         except _AWAY as error:
-            self._dead_until = time.monotonic() + self._dead_s
-            if dead_until is None:
-                _log.warning("cache.node_away", extra={"node": self.name, "cause": type(error).__name__})
+            self.breaker.failed(type(error).__name__)
             raise NodeAwayError(f"{self.name}: {type(error).__name__}") from error
         except MemcacheError as error:  # it works, and refuses this
             raise NodeAwayError(f"{self.name}: {type(error).__name__}: {error}") from error
-        if dead_until is not None:
-            self._dead_until = None
-            _log.warning("cache.node_back", extra={"node": self.name})
+        self.breaker.succeeded()
         return answer
 
     def ping(self) -> None:

@@ -1,4 +1,6 @@
-"""Feeds: per user a bounded list of media ids, strictly descending. Lists are disposable; the shards hold the truth.
+"""Feeds: bounded lists of media ids, strictly descending. Lists are disposable; the shards hold the truth.
+
+A user's id names the user's home feed; ``author_list(id)`` names the list of what that account alone has published.
 
 A list is *absent* (nobody asked for it, or it was dropped), *being built* (it takes pushes, no reader uses it),
 *complete* (it reaches the end of what its owner may see) or *trimmed* (older items are only in the shards). The
@@ -16,6 +18,13 @@ from typing import ClassVar
 from photoapp.tiers.base import Tier
 
 MAX_ID = 2**63 - 1
+
+
+def author_list(account_id: int) -> int:
+    """The name of the list of an account's own photos. Followers of an account that is too large to push to merge it
+    into their pages (DESIGN 4).
+    """
+    return -account_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +55,10 @@ class Gap:
 
 
 class FeedTier(Tier):
-    """The contract. Users and items are ids of 1 to 2**63-2. Methods raise ``TierUnavailable`` and nothing else."""
+    """The contract. Items are ids of 1 to 2**63-2; users are too, or such ids' negatives (``author_list``).
+
+    Methods raise ``TierUnavailable`` and nothing else.
+    """
 
     kind: ClassVar[str] = "feed"
 
@@ -68,6 +80,13 @@ class FeedTier(Tier):
         """
         with self.guarded("page"):
             return self._page(user, count, max_id if max_id is not None else MAX_ID, min_id or 0)
+
+    def pages(
+        self, users: Sequence[int], *, count: int, max_id: int | None = None, min_id: int | None = None
+    ) -> list[FeedPage | None]:
+        """``page`` of several lists, in the order asked, in one round trip."""
+        with self.guarded("pages"):
+            return self._pages(users, count, max_id if max_id is not None else MAX_ID, min_id or 0)
 
     def begin_build(self, user: int) -> str | None:
         """Take the build of the list: from now on it exists and takes pushes. The answer is the build's token.
@@ -116,6 +135,9 @@ class FeedTier(Tier):
         """The lists of the gap count again. False, and nothing happens, if it is no longer the caller's to close."""
         with self.guarded("close_gap"):
             return self._close_gap(gap, now)
+
+    def _pages(self, users: Sequence[int], count: int, below: int, above: int) -> list[FeedPage | None]:
+        return [self._page(user, count, below, above) for user in users]
 
     def _gaps(self, now: float) -> list[Gap]:
         del now

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 from zlib import crc32
 
+from photoapp.tiers.breaker import Breaker
 from photoapp.tiers.feed import MAX_ID, FeedPage, FeedTier, Gap
 from photoapp.tiers.feed.redis_scripts import BEAT, BEGIN, CLOSE, DROP, FINISH, PAGE, PUSH, REMOVE
 from photoapp.tiers.redis.fleet import Fleet, Home
@@ -65,6 +66,10 @@ class RedisFeed(FeedTier):
     def _ping(self) -> None:
         self._fleet.ping()
 
+    def breakers(self) -> list[Breaker]:
+        """One for each primary."""
+        return self._fleet.breakers()
+
     def close(self) -> None:
         """Close every connection."""
         self._fleet.close()
@@ -73,17 +78,15 @@ class RedisFeed(FeedTier):
         self._on_many(users, lambda lists: Call(PUSH, lists, (item, *self._bounds)))
 
     def _page(self, user: int, count: int, below: int, above: int) -> FeedPage | None:
-        home, feed = self._placed(user)
+        return self._pages([user], count, below, above)[0]
+
+    def _pages(self, users: Sequence[int], count: int, below: int, above: int) -> list[FeedPage | None]:
         highest: Part = below if below < MAX_ID else b""
-        limits = (home.label, highest, count, self.settings.length, self.settings.idle_s)
-        answer = self._fleet.ask([(home, Call(PAGE, (feed, _state(home)), limits))])[0]
-        if answer is None:
-            return None
-        complete, floor, page = answer
-        ids = [int(entry) for entry in page]
-        if above:
-            ids = [id_ for id_ in ids if id_ > above]
-        return FeedPage(ids[:count], len(ids) > count, complete == 1, int(floor))
+        calls = []
+        for home, feed in map(self._placed, users):
+            limits = (home.label, highest, count, self.settings.length, self.settings.idle_s)
+            calls.append((home, Call(PAGE, (feed, _state(home)), limits)))
+        return [_page(answer, count, above) for answer in self._fleet.ask(calls)]
 
     def _begin_build(self, user: int) -> str | None:
         home, feed = self._placed(user)
@@ -157,6 +160,16 @@ class RedisFeed(FeedTier):
         calls = [(home, call(chunk)) for home, listed in lists.items() for chunk in _chunks(listed)]
         for start in range(0, len(calls), _IN_FLIGHT):
             self._fleet.ask(calls[start : start + _IN_FLIGHT])
+
+
+def _page(answer: Any, count: int, above: int) -> FeedPage | None:
+    if answer is None:
+        return None
+    complete, floor, page = answer
+    ids = [int(entry) for entry in page]
+    if above:
+        ids = [id_ for id_ in ids if id_ > above]
+    return FeedPage(ids[:count], len(ids) > count, complete == 1, int(floor))
 
 
 def _chunks(lists: list[str]) -> Iterator[list[str]]:

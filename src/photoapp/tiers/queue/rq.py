@@ -121,6 +121,10 @@ class RqQueue(QueueTier):
         """Close the connections; a later wake opens one again."""
         self._redis.close()
 
+    def breakers(self) -> list[Breaker]:
+        """That of its Redis."""
+        return [self._breaker]
+
     def _ping(self) -> None:
         # A full Redis answers a PING and takes no wake-ups.
         self._redis.set("photoapp:ping", "", ex=1)
@@ -148,8 +152,8 @@ class RqQueue(QueueTier):
         self._breaker.enter()
         try:
             answer = call()
-        except (LinkError, LinkTimeout, OSError):
-            self._breaker.failed()
+        except (LinkError, LinkTimeout, OSError) as error:
+            self._breaker.failed(type(error).__name__)
             raise
         except RedisError:
             self._breaker.succeeded()  # it answered, if only that it is full

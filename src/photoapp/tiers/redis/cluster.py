@@ -43,6 +43,10 @@ class Cluster:
             self.refresh()
         return list({id(owner): owner for owner in self._owners if owner is not None}.values())
 
+    def known(self) -> list[Server]:
+        """Every node that was ever asked, or is in the map. Asks nobody."""
+        return list(self._nodes.values())
+
     def close(self) -> None:
         """Close the connections to every node that was ever asked."""
         for node in list(self._nodes.values()):

@@ -12,7 +12,7 @@ from redis.exceptions import AskError, MovedError, ReadOnlyError
 from redis.exceptions import ConnectionError as LinkError
 from redis.exceptions import TimeoutError as LinkTimeout
 
-from photoapp.tiers.breaker import BreakerOpenError
+from photoapp.tiers.breaker import Breaker, BreakerOpenError
 from photoapp.tiers.redis.cluster import Cluster
 from photoapp.tiers.redis.instances import BUCKETS, Instance, parse_instances
 from photoapp.tiers.redis.link import DRIVER_ERRORS, Call
@@ -102,6 +102,11 @@ class Fleet:
                 if isinstance(answers[place], Exception):
                     answers[place] = self._once_more(server, *calls[place], answers[place], repeatable=repeatable)
         return answers
+
+    def breakers(self) -> list[Breaker]:
+        """One for each primary; of a cluster, for each node that was asked so far."""
+        servers = self._servers if self._cluster is None else self._cluster.known()
+        return [server.breaker for server in servers]
 
     def ping(self) -> None:
         """Raises one of ``DRIVER_ERRORS`` unless every primary can be read."""

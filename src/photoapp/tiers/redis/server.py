@@ -45,8 +45,8 @@ class Server:
             link.send([call.command(link.run_id) for call in calls])
         except LinkError:
             pass  # it is closed now, which ``receive`` finds, and decides
-        except LinkTimeout:
-            self.breaker.failed()
+        except LinkTimeout as error:
+            self.breaker.failed(type(error).__name__)
             raise
         return link
 
@@ -54,16 +54,18 @@ class Server:
         """The answers to what ``send`` sent over this link."""
         try:
             replies = link.receive()
-        except LinkError:
+        except LinkError as error:
             if link.fresh:
-                self.breaker.failed()
+                self.breaker.failed(type(error).__name__)
+            else:
+                self.breaker.excused(type(error).__name__)
             if link.fresh or not repeatable:
                 raise
             link = self._link()
             with self._counted():
                 replies = link.ask([call.command(link.run_id) for call in calls])
-        except LinkTimeout:
-            self.breaker.failed()
+        except LinkTimeout as error:
+            self.breaker.failed(type(error).__name__)
             raise
         self.breaker.succeeded()
         forgotten = [place for place, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
@@ -131,6 +133,6 @@ class Server:
     def _counted(self) -> Iterator[None]:
         try:
             yield
-        except (RedisError, OSError):
-            self.breaker.failed()
+        except (RedisError, OSError) as error:
+            self.breaker.failed(type(error).__name__)
             raise

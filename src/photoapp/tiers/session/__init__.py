@@ -72,13 +72,13 @@ class SessionTier(Tier):
         with self.guarded("hit"):
             return self._hit(name, limit, window_s)
 
-    def open(self, key: str, *, account: str, limit: int, window_s: int) -> tuple[Any | None, int, Rate]:
-        """What the start of a request needs, in one round trip: ``get(key)``, ``versions([account])``, ``hit(key)``."""
+    def open(self, key: str, *, names: Sequence[str], limit: int, window_s: int) -> tuple[Any | None, list[int], Rate]:
+        """What the start of a request needs, in one round trip: ``get(key)``, ``versions(names)``, ``hit(key)``."""
         with self.guarded("open"):
-            return self._open(key, account, limit, window_s)
+            return self._open(key, names, limit, window_s)
 
-    def _open(self, key: str, account: str, limit: int, window_s: int) -> tuple[Any | None, int, Rate]:
-        return self._get(key), self._versions([account])[0], self._hit(key, limit, window_s)
+    def _open(self, key: str, names: Sequence[str], limit: int, window_s: int) -> tuple[Any | None, list[int], Rate]:
+        return self._get(key), self._versions(names), self._hit(key, limit, window_s)
 
     @abstractmethod
     def _versions(self, names: Sequence[str]) -> list[int]: ...

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import orjson
 
+from photoapp.tiers.breaker import Breaker
 from photoapp.tiers.redis.fleet import Fleet, Home
 from photoapp.tiers.redis.instances import bucket_of, parse_instances
 from photoapp.tiers.redis.link import DRIVER_ERRORS, Call, Part, Script
@@ -96,7 +97,7 @@ local rate = hit(ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]))
 return {call('GET', prefix .. 't' .. ARGV[3]), versions_of({unpack(ARGV, 7)}, ARGV[6]), rate[1], rate[2]}
 """
 )
-"""ARGV: seed, key, limit, window, ttl, accounts: none where they live elsewhere."""
+"""ARGV: seed, key, limit, window, ttl, names: without those that live elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -126,25 +127,25 @@ class RedisSession(SessionTier):
     def __init__(self, settings: RedisSessionSettings) -> None:
         super().__init__(settings)
         self._fleet = Fleet(settings.instances, tag_prefix="s")
+        self._only = self._fleet.homes[0] if len(self._fleet.homes) == 1 else None
         self._random = secrets.token_hex(16)
         self._count = itertools.count()
 
     def _ping(self) -> None:
         self._fleet.ping()
 
+    def breakers(self) -> list[Breaker]:
+        """One for each primary."""
+        return self._fleet.breakers()
+
     def close(self) -> None:
         """Close every connection."""
         self._fleet.close()
 
     def _versions(self, names: Sequence[str]) -> list[int]:
-        found: dict[str, int] = {}
-        calls, asked = [], []
-        for home, chunk in self._grouped(names):
-            calls.append((home, self._call(VERSIONS, home, self.settings.version_ttl_s, *chunk)))
-            asked.append(chunk)
-        for chunk, versions in zip(asked, self._fleet.ask(calls), strict=True):
-            found.update(zip(chunk, (int(version, 16) for version in versions), strict=True))
-        return [found[name] for name in names]
+        groups = self._grouped(names)
+        answers = self._fleet.ask([(home, self._versions_call(home, chunk)) for home, chunk in groups])
+        return _in_order(names, [chunk for _, chunk in groups], answers)
 
     def _move(self, names: Sequence[str]) -> None:
         self._fleet.ask([(home, self._call(MOVE, home, *chunk)) for home, chunk in self._grouped(names)])
@@ -163,24 +164,24 @@ class RedisSession(SessionTier):
         remaining, retry_after_s = self._ask(HIT, name, limit, window_s, repeatable=False)
         return Rate(limit, remaining, retry_after_s)
 
-    def _open(self, key: str, account: str, limit: int, window_s: int) -> tuple[Any | None, int, Rate]:
-        mine, theirs = self._home_of(key), self._home_of(account)
-        ttl_s = self.settings.version_ttl_s
-        if mine is theirs:
-            calls = [(mine, self._call(OPEN, mine, key, limit, window_s, ttl_s, account))]
-        else:
-            calls = [
-                (mine, self._call(OPEN, mine, key, limit, window_s, ttl_s)),
-                (theirs, self._call(VERSIONS, theirs, ttl_s, account)),
-            ]
+    def _open(self, key: str, names: Sequence[str], limit: int, window_s: int) -> tuple[Any | None, list[int], Rate]:
+        home = self._home_of(key)
+        groups = self._grouped(names)
+        here = next((chunk for each, chunk in groups if each is home), [])
+        elsewhere = [(each, chunk) for each, chunk in groups if chunk is not here]
+        opening = self._call(OPEN, home, key, limit, window_s, self.settings.version_ttl_s, *here)
+        calls = [(home, opening), *((each, self._versions_call(each, chunk)) for each, chunk in elsewhere)]
         # Not repeatable, since the call would be counted twice.
-        (value, versions, remaining, retry_after_s), *elsewhere = self._fleet.ask(calls, repeatable=False)
-        [version] = versions or elsewhere[0]
+        (value, versions, remaining, retry_after_s), *others = self._fleet.ask(calls, repeatable=False)
         found = None if value is None else orjson.loads(value)
-        return found, int(version, 16), Rate(limit, remaining, retry_after_s)
+        moved = _in_order(names, [here, *(chunk for _, chunk in elsewhere)], [versions, *others])
+        return found, moved, Rate(limit, remaining, retry_after_s)
+
+    def _versions_call(self, home: Home, names: Sequence[str]) -> Call:
+        return self._call(VERSIONS, home, self.settings.version_ttl_s, *names)
 
     def _home_of(self, name: str) -> Home:
-        return self._fleet.home_of(bucket_of(name))
+        return self._only or self._fleet.home_of(bucket_of(name))
 
     def _ask(self, script: Script, name: str, *args: Part, repeatable: bool = True) -> Any:
         home = self._home_of(name)
@@ -193,10 +194,23 @@ class RedisSession(SessionTier):
     def _grouped(self, names: Sequence[str]) -> list[tuple[Home, list[str]]]:
         """The names by home, in portions."""
         groups: dict[Home, list[str]] = {}
-        for name in names:
-            groups.setdefault(self._home_of(name), []).append(name)
+        if self._only is not None:
+            groups[self._only] = list(names)
+        else:
+            for name in names:
+                groups.setdefault(self._home_of(name), []).append(name)
         return [
             (home, members[start : start + NAMES_AT_ONCE])
             for home, members in groups.items()
             for start in range(0, len(members), NAMES_AT_ONCE)
         ]
+
+
+def _in_order(names: Sequence[str], chunks: Sequence[Sequence[str]], answers: Sequence[Sequence[bytes]]) -> list[int]:
+    """The versions of the names, from the answers about portions of them."""
+    if len(chunks) == 1:
+        return [int(version, 16) for version in answers[0]]
+    found: dict[str, bytes] = {}
+    for chunk, versions in zip(chunks, answers, strict=True):
+        found.update(zip(chunk, versions, strict=True))
+    return [int(found[name], 16) for name in names]

@@ -119,7 +119,7 @@ class S3Storage(StorageTier):
         self._public_url = f"{settings.public_url.rstrip('/')}/" if settings.public_url else self._address
         self._presigner = SigV4(self._address, settings.access_key, settings.secret_key, settings.region)
         self._signing_key = settings.signing_key.encode()
-        self._breaker = Breaker("s3")
+        self._breaker = Breaker(f"s3 {settings.bucket}")
         self._lock = threading.Lock()
         self._made: tuple[int, Any] | None = None
 
@@ -211,6 +211,10 @@ class S3Storage(StorageTier):
         if made is not None:
             made[1].close()
 
+    def breakers(self) -> list[Breaker]:
+        """That of the bucket."""
+        return [self._breaker]
+
     def _where(self, key: str) -> dict[str, Any]:
         return {"Bucket": self.settings.bucket, "Key": self._prefix + key}
 
@@ -218,13 +222,13 @@ class S3Storage(StorageTier):
         """What the call answers. Raises ``ObjectNotFound`` or ``TierUnavailable``."""
         try:
             self._breaker.enter()
-        except BreakerOpenError:
-            raise TierUnavailable(self.kind, "it failed a moment ago and is not asked") from None
+        except BreakerOpenError as error:
+            raise TierUnavailable(self.kind, "it failed a moment ago and is not asked") from error
         try:
             answer = self._repeated(call)
         except (ClientError, BotoCoreError) as error:
             if _passes(error):
-                self._breaker.failed()
+                self._breaker.failed(_code(error) if isinstance(error, ClientError) else type(error).__name__)
             else:
                 self._breaker.succeeded()
             raise self._translated(error, key) from error

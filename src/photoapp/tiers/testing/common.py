@@ -7,6 +7,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, ClassVar, TypeVar
 
 import pytest
@@ -110,6 +111,20 @@ class TierBasics(Facet):
         for call in self.calls():
             with pytest.raises(TierUnavailable):
                 call(away)
+
+    def test_operators_see_what_went_wrong_last_and_no_secret_in_it(self, away: Any) -> None:
+        if not self.has_engine:
+            return
+        call, *_ = self.calls()
+        with suppress(TierUnavailable):
+            call(away)
+        assert away.last_error is not None
+        shown = away.last_error.shown()
+        assert 0 <= shown["age_s"] < PATIENCE_S
+        secrets = [each.name for each in dataclasses.fields(away.settings) if each.metadata.get("secret")]
+        values = [getattr(away.settings, name) for name in secrets]
+        assert not [value for value in values if value and value in shown["text"]]
+        assert not [breaker.name for breaker in away.breakers() if "@" in breaker.name]
 
     def test_the_ping_of_an_engine_that_is_away_is_no_and_soon(self, tier: Any, away: Any) -> None:
         if not self.has_engine:

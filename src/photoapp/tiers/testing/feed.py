@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from photoapp.tiers.feed import MAX_ID, FeedPage
+from photoapp.tiers.feed import MAX_ID, FeedPage, author_list
 from photoapp.tiers.testing.common import Facet, TierBasics, race, twin
 
 _fresh = itertools.count((time.time_ns() << 3) % 2**62)
@@ -201,6 +201,26 @@ class FeedPages(FeedSetting):
     def test_a_page_beyond_the_end_is_empty(self, tier: Any) -> None:
         one = self.built(tier, ids([5, 6]), complete=False)
         assert tier.page(one, count=20, max_id=ids([5])[0]) == FeedPage([], False, False, ids([5])[0])
+
+    def test_pages_are_of_the_lists_in_the_order_asked(self, tier: Any) -> None:
+        long, empty, absent = self.built(tier, ids(range(1, 9))), self.built(tier), user()
+        asked = [empty, absent, long, empty]
+        three, six = ids([3, 6])
+        for bounds in ({}, {"max_id": six}, {"min_id": three}, {"max_id": six, "min_id": three}):
+            found = tier.pages(asked, count=2, **bounds)
+            assert found == [tier.page(one, count=2, **bounds) for one in asked]
+        assert tier.pages([], count=2) == []
+
+    def test_the_list_of_an_author_is_not_the_home_feed_of_the_same_account(self, tier: Any) -> None:
+        one = self.built(tier, ids([1]))
+        own = author_list(one)
+        assert tier.page(own, count=9) is None
+        assert tier.finish_build(own, tier.begin_build(own), ids([2]), complete=True) is True
+        tier.push_many([own], ids([3])[0])
+        assert [page.ids for page in tier.pages([one, own], count=9)] == [ids([1]), ids([3, 2])]
+        tier.drop([own])
+        assert tier.page(own, count=9) is None
+        assert self.listed(tier, one) == ids([1])
 
     def test_another_process_sees_the_same_lists_if_the_plugin_says_so(self, tier: Any) -> None:
         one, other = self.built(tier, [BASE]), twin(tier)
@@ -466,6 +486,7 @@ class FeedSuite(TierBasics, FeedPushes, FeedLength, FeedPages, FeedBuilds, FeedD
             lambda tier: tier.finish_build(1, "x", [], complete=True),
             lambda tier: tier.push_many([1], 1),
             lambda tier: tier.page(1, count=1),
+            lambda tier: tier.pages([1, -1], count=1),
             lambda tier: tier.remove([1], 1),
             lambda tier: tier.drop([1]),
         ]

@@ -193,17 +193,24 @@ class SessionOpen(Facet):
 
     def test_open_is_get_and_versions_and_hit(self, tier: Any) -> None:
         key, account = name("token"), name("account")
-        found, version, rate = tier.open(key, account=account, limit=3, window_s=HOUR_S)
+        photos = [name("photo") for _ in range(40)]
+        names = [account, *photos]
+        found, versions, rate = tier.open(key, names=names, limit=3, window_s=HOUR_S)
         assert (found, rate.remaining, rate.exceeded) == (None, 2, False)
-        assert tier.versions([account]) == [version]
+        assert tier.versions(names) == versions
         tier.put(key, {"user": "1"}, ttl_s=90)
         tier.hit(key, limit=3, window_s=HOUR_S)
-        found, again, rate = tier.open(key, account=account, limit=3, window_s=HOUR_S)
-        assert (found, again, rate.remaining, rate.exceeded) == ({"user": "1"}, version, 0, False)
+        found, again, rate = tier.open(key, names=names, limit=3, window_s=HOUR_S)
+        assert (found, again, rate.remaining, rate.exceeded) == ({"user": "1"}, versions, 0, False)
         tier.move([account])
-        found, moved, rate = tier.open(key, account=account, limit=3, window_s=HOUR_S)
+        found, moved, rate = tier.open(key, names=names, limit=3, window_s=HOUR_S)
         assert (found, rate.exceeded) == ({"user": "1"}, True)
-        assert moved != version
+        assert moved[0] != versions[0]
+        assert moved[1:] == versions[1:]
+
+    def test_open_without_names_gives_no_versions(self, tier: Any) -> None:
+        found, versions, rate = tier.open(name("token"), names=[], limit=3, window_s=HOUR_S)
+        assert (found, versions, rate.remaining) == (None, [], 2)
 
 
 class SessionSuite(TierBasics, SessionVersions, SessionValues, SessionRates, SessionOpen):
@@ -218,5 +225,5 @@ class SessionSuite(TierBasics, SessionVersions, SessionValues, SessionRates, Ses
             lambda tier: tier.get("a"),
             lambda tier: tier.delete(["a"]),
             lambda tier: tier.hit("a", limit=9, window_s=60),
-            lambda tier: tier.open("a", account="a", limit=9, window_s=60),
+            lambda tier: tier.open("a", names=["a"], limit=9, window_s=60),
         ]
