@@ -132,5 +132,5 @@ def _path_id(request: Request, name: str) -> int:
 def viewer_of(request: Request) -> Viewer:
     """The caller's facts. Raises what resolving the caller raises."""
     caller = request.caller
-    viewer: Viewer = request.registry.catalog.viewer(caller.user_id, known=caller.versions)
+    viewer: Viewer = request.registry.catalog.viewer(caller.user_id, known=caller.ahead.versions)
     return viewer

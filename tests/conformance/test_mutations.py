@@ -396,8 +396,8 @@ class LetsOneMorePass(MemorySession):
 
 @fails("test_open_is_get_and_versions_and_hit")
 class OpensWithoutCounting(MemorySession):
-    def _open(self, key, names, limit, window_s):
-        found, versions, rate = super()._open(key, names, limit, window_s)
+    def _open(self, key, names, limit, window_s, beside):
+        found, versions, rate = super()._open(key, names, limit, window_s, beside)
         if not rate.exceeded:
             then, before, current = self._counts[key]
             self._counts[key] = (then, before, current - 1)
@@ -406,8 +406,8 @@ class OpensWithoutCounting(MemorySession):
 
 @fails("test_open_is_get_and_versions_and_hit")
 class OpensInAnotherOrder(MemorySession):
-    def _open(self, key, names, limit, window_s):
-        return super()._open(key, sorted(names, reverse=True), limit, window_s)
+    def _open(self, key, names, limit, window_s, beside):
+        return super()._open(key, sorted(names, reverse=True), limit, window_s, beside)
 
 
 @fails("test_fractions_of_a_second_count")

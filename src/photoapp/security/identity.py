@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from photoapp.errors import CredentialsMissing, RateLimited, TierUnavailable
 from photoapp.services.clients import ClientService
+from photoapp.services.foresight import Ahead, Asking
+from photoapp.services.paging import COUNT_DEFAULT
 from photoapp.services.tokens import TokenService
 from photoapp.tiers.session import Rate, SessionTier
 from photoapp.types import Request
@@ -22,10 +25,8 @@ class Identity:
     trusted: bool
     """An authenticated client that is one of our own."""
     token_sha256: str | None
-    versions: Mapping[str, int] = field(default_factory=dict)
-    """Versions that the same round trip brought: of the user's account, and of what the call will probably show. Older
-    than whatever the call reads, so good for reads, and not for presenting what it wrote itself.
-    """
+    ahead: Ahead = field(default_factory=Ahead)
+    """What the same round trip brought."""
 
     @property
     def caller(self) -> str:
@@ -54,7 +55,7 @@ def identify(request: Request) -> Identity:
     if token is not None:
         tokens: TokenService = request.registry.tokens
         facts, rate = tokens.open(
-            token, limit=settings.rate_limit, window_s=settings.rate_window_s, also=_foreseen(request)
+            token, limit=settings.rate_limit, window_s=settings.rate_window_s, foresee=_foreseeing(request)
         )
         _check(request, rate)
         return Identity(
@@ -63,7 +64,7 @@ def identify(request: Request) -> Identity:
             facts.scopes,
             trusted=False,
             token_sha256=facts.sha256,
-            versions=facts.versions,
+            ahead=facts.ahead,
         )
     client_id = request.input.credential("client_id")
     if client_id is None:
@@ -80,13 +81,12 @@ def identify(request: Request) -> Identity:
     )
 
 
-def _foreseen(request: Request) -> Callable[[int], Sequence[str]]:
+def _foreseeing(request: Request) -> Callable[[int], Asking]:
     """What the hot read, the first page of a feed, will ask for (DESIGN 3)."""
     route, query = request.matched_route, request.environ.get("QUERY_STRING", "")
-    if route is not None and route.name == "feed" and "_id=" not in query:
-        names: Callable[[int], Sequence[str]] = request.registry.foresight.names
-        return names
-    return lambda _: ()
+    if route is None or route.name != "feed" or "_id=" in query:
+        return lambda _: Asking()
+    return partial(request.registry.foresight.ask, count=None if "count=" in query else COUNT_DEFAULT + 1)
 
 
 def _bearer(request: Request) -> str | None:

@@ -8,7 +8,7 @@ from pyramid.config import Configurator
 def includeme(config: Configurator) -> None:
     """Every service, in the order in which they need each other."""
     for name in (
-        "catalog", "names", "passwords", "tokens", "clients", "accounts", "feeds", "photos", "reactions",
-        "foresight", "listing", "idempotency",
+        "catalog", "foresight", "names", "passwords", "tokens", "clients", "accounts", "feeds", "photos", "reactions",
+        "listing", "idempotency",
     ):  # fmt: skip
         config.include(f"photoapp.services.{name}")

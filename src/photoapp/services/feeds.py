@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from sqlalchemy import Select
 from photoapp.errors import ShardUnavailable, TierUnavailable
 from photoapp.models import Media, MediaState
 from photoapp.services.catalog import Catalog
+from photoapp.services.foresight import Ahead
 from photoapp.services.merging import MergingAccounts
 from photoapp.services.paging import Batch
 from photoapp.settings import settings_of
@@ -56,25 +57,24 @@ class FeedService:
         below: int | None,
         above: int | None,
         count: int,
-        known: Mapping[str, int],
+        ahead: Ahead,
         away: set[str],
     ) -> tuple[Batch, bool]:
         """Up to ``count`` ids below ``below`` and above ``above``, newest first; and whether the feed tier was away.
 
-        ``known`` has versions that the request began with. Databases that are away are left out, and their names added
-        to ``away``.
+        ``ahead`` is what the request began with. Databases that are away are left out, and their names added to
+        ``away``.
         """
-        assert viewer.id is not None  # noqa: S101 - a feed is somebody's; the view asked for a user
-        merged = self._merging.among(viewer.follows, known=known)
+        lists = self.lists(viewer, ahead)
         bounds: dict[str, Any] = {"below": below, "above": above, "count": count}
         try:
-            home, *others = self._pages([viewer.id, *map(author_list, merged)], away=away, **bounds)
+            home, *others = self._pages(lists, ahead=ahead, away=away, **bounds)
         except TierUnavailable:
             return self._degraded(viewer, away=away, **bounds), True
         if home is None:
             return self._from_shards(viewer, away=away, **bounds), False
         stretches = [_stretch(home), *(_stretch(page) for page in others if page is not None)]
-        without_list = [author for author, page in zip(merged, others, strict=True) if page is None]
+        without_list = [-name for name, page in zip(lists[1:], others, strict=True) if page is None]
         if without_list:
             ids = self._newest(without_list, away, **bounds)
             stretches.append(_Stretch(ids, ids[-1] if len(ids) == count else 0))
@@ -92,6 +92,11 @@ class FeedService:
             return Batch(rows, ended=True), False
         rest = self._from_shards(viewer, below=edge, above=above, count=count - len(ids), away=away)
         return Batch(rows + rest.rows, ended=rest.ended), False
+
+    def lists(self, viewer: Viewer, ahead: Ahead) -> list[int]:
+        """What the viewer's feed is merged from: the home feed, then the list of each author too large to push."""
+        assert viewer.id is not None  # noqa: S101 - a feed is somebody's; the view asked for a user
+        return [viewer.id, *map(author_list, self._merging.among(viewer.follows, known=ahead.versions))]
 
     def rebuild(self, name: int, *, away: set[str] | None = None) -> list[int] | None:
         """Build a user's feed, or an ``author_list``, from the shards; None if another build holds it.
@@ -118,12 +123,15 @@ class FeedService:
         return ids
 
     def _pages(
-        self, names: list[int], *, below: int | None, above: int | None, count: int, away: set[str]
+        self, names: list[int], *, below: int | None, above: int | None, count: int, ahead: Ahead, away: set[str]
     ) -> list[FeedPage | None]:
         """A page of each list; what is absent is built first. None where that cannot be now. Raises
         ``TierUnavailable``.
         """
-        pages = self._feed.pages(names, count=count, max_id=below, min_id=above)
+        if below is above is None and count == ahead.count and ahead.pages.keys() >= set(names):
+            pages = [ahead.pages[name] for name in names]
+        else:
+            pages = self._feed.pages(names, count=count, max_id=below, min_id=above)
         for place, name in enumerate(names):
             if pages[place] is None and self.rebuild(name, away=away) is not None:
                 pages[place] = self._feed.page(name, count=count, max_id=below, min_id=above)

@@ -1,25 +1,26 @@
 """What a viewer's next read of the home feed will ask for, known before it begins (DESIGN 3).
 
-Between two looks at a feed little changes. So the round trip that recognises the token also brings the versions of
-everything that the viewer's last page showed, and only somebody or something new costs another. And where none of them
-has moved, the page is put together from what was admitted then.
+Between two looks at a feed little changes. So the round trip that recognises the token also brings the feed's newest
+ids, and the versions of everything that the viewer's last page showed; only somebody or something new costs another.
+And where none of them has moved, the page is what was admitted then.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from pyramid.config import Configurator
 
 from photoapp.services.hydration import Gallery
 from photoapp.services.paging import Batch
+from photoapp.tiers.feed import Beside, FeedPage, FeedTier
 from photoapp.visibility import Viewer
 
-NAMES_KEPT = 2000
-"""Viewers whose names a process remembers: about 3 KB each."""
+EXPECTED_KEPT = 2000
+"""Viewers of whom a process remembers that: about 3 KB each."""
 PAGES_KEPT = 256
 """Viewers whose last page it remembers too: it holds the page's photos, of which others hold the most."""
 MERGING_VERSION = "merging"
@@ -27,6 +28,19 @@ MERGING_VERSION = "merging"
 
 K = TypeVar("K")
 V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """What came with the token. All of it was asked for since the request began, and before whatever the request reads:
+    good for reads, and not for presenting what it wrote itself.
+    """
+
+    versions: Mapping[str, int] = field(default_factory=dict)
+    """By name; the viewer's own account is always there, unless the session tier is away."""
+    pages: Mapping[int, FeedPage | None] = field(default_factory=dict)
+    """By list, without bounds, of ``count`` ids."""
+    count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +54,40 @@ class Seen:
     gallery: Gallery
 
 
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What is to be asked for with the token."""
+
+    names: Sequence[str] = ()
+    lists: Sequence[int] = ()
+    count: int = 0
+    beside: Beside | None = None
+    """The pages of ``lists``, ``count`` ids each."""
+
+    def answered(self, versions: Mapping[str, int]) -> Ahead:
+        """What has come of it."""
+        pages = self.beside.result() if self.beside is not None else None
+        return Ahead(versions, dict(zip(self.lists, pages or (), strict=False)), self.count)
+
+
 class Foresight:
     """One per process. A hint that is wrong or missing costs a round trip, never an answer."""
 
-    def __init__(self) -> None:
-        self._names: _Latest[int, Sequence[str]] = _Latest(NAMES_KEPT)
+    def __init__(self, feed: FeedTier) -> None:
+        self._feed = feed
+        self._expected: _Latest[int, tuple[Sequence[str], Sequence[int]]] = _Latest(EXPECTED_KEPT)
         self._pages: _Latest[int, Seen] = _Latest(PAGES_KEPT)
 
-    def names(self, user_id: int) -> Sequence[str]:
-        """The names of the versions that the first page of this user's feed is put together from."""
-        return self._names.get(user_id) or (MERGING_VERSION,)
+    def ask(self, user_id: int, *, count: int | None) -> Asking:
+        """What the first page of this user's feed will probably need. Without ``count`` the ids are not asked for."""
+        names, lists = self._expected.get(user_id) or ((MERGING_VERSION,), (user_id,))
+        if count is None:
+            return Asking(names)
+        return Asking(names, lists, count, self._feed.beside(lists, count=count))
 
-    def expect(self, user_id: int, names: Sequence[str]) -> None:
-        """Remember what a page has asked for."""
-        self._names.put(user_id, (MERGING_VERSION, *names))
+    def expect(self, user_id: int, names: Sequence[str], lists: Sequence[int]) -> None:
+        """Remember the versions that a page was put together from, and the lists in the feed tier."""
+        self._expected.put(user_id, ((MERGING_VERSION, *names), lists))
 
     def recall(self, viewer: Viewer, candidates: Batch, known: Mapping[str, int]) -> Gallery | None:
         """The page that these candidates became, if nothing has changed that it depends on."""
@@ -90,4 +124,4 @@ class _Latest(Generic[K, V]):
 
 def includeme(config: Configurator) -> None:
     """``registry.foresight``."""
-    config.registry.foresight = Foresight()
+    config.registry.foresight = Foresight(config.registry.tiers.feed)

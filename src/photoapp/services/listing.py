@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from pyramid.config import Configurator
@@ -13,7 +13,7 @@ from photoapp.models import Block, Comment, Follow, Following, FollowState, Like
 from photoapp.services.catalog import Catalog
 from photoapp.services.facts import Account, Photo, Remark
 from photoapp.services.feeds import FeedService, newest_media
-from photoapp.services.foresight import Foresight, Seen
+from photoapp.services.foresight import Ahead, Foresight, Seen
 from photoapp.services.hydration import Gallery, Hydration
 from photoapp.services.paging import Batch, Page, fill_page
 from photoapp.sharding.ids import MAX_ID
@@ -49,24 +49,26 @@ class ListingService:
         count: int,
         max_id: int | None,
         min_id: int | None,
-        known: Mapping[str, int],
+        ahead: Ahead,
         away: set[str],
     ) -> Gallery:
         """The home feed: the viewer's own photos and those of whom the viewer follows, whatever the list holds.
 
-        ``known`` has versions that the request began with: the fewer are missing in it, the fewer round trips.
+        ``ahead`` is what the request began with: the less is missing in it, the fewer round trips.
         """
-        foresight = self._foresight if max_id is min_id is None else None
+        foresight, known = self._foresight if max_id is min_id is None else None, ahead.versions
         degraded = False
 
         def fetch(cursor: int | None, wanted: int) -> Batch:
             nonlocal degraded
-            batch, weaker = self._feeds.batch(viewer, below=cursor, above=min_id, count=wanted, known=known, away=away)
+            batch, weaker = self._feeds.batch(viewer, below=cursor, above=min_id, count=wanted, ahead=ahead, away=away)
             degraded = degraded or weaker
             return batch
 
         candidates = fetch(max_id, count + 1)
-        if foresight is not None and not degraded and not away:
+        lists = self._feeds.lists(viewer, ahead)
+        foreseen = not ahead.pages or ahead.pages.keys() == set(lists)
+        if foresight is not None and foreseen and not degraded and not away:
             gallery = foresight.recall(viewer, candidates, known)
             if gallery is not None:
                 return gallery
@@ -79,8 +81,8 @@ class ListingService:
         gallery = hydration.gallery(page, degraded=degraded)
         if foresight is not None and viewer.id is not None:
             names = hydration.names()
-            if not known.keys() >= set(names):
-                foresight.expect(viewer.id, names)
+            if not foreseen or not known.keys() >= set(names):
+                foresight.expect(viewer.id, names, lists)
             elif not degraded and not away and hydration.photo_ids == [id_ for _, id_ in candidates.rows]:
                 # Where more had to be looked at, what else there is may change unseen.
                 foresight.remember(Seen(viewer, candidates, known, gallery))

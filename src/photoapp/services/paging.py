@@ -8,6 +8,8 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
+COUNT_DEFAULT = 20
+"""Items of a page where the caller does not say."""
 LOOKED_AT_MOST = 500
 """Rows looked at for one page; past them a page may be short, even empty, and carries its next cursor."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +17,7 @@ from sqlalchemy import insert, select, update
 from photoapp.errors import NotFound, TierUnavailable, TokenInvalid
 from photoapp.models import AccountState, Grant, Token, User
 from photoapp.services.catalog import account_version
+from photoapp.services.foresight import Ahead, Asking
 from photoapp.sharding.shards import Shards
 from photoapp.sharding.writer import Writer
 from photoapp.tiers.session import Rate, SessionTier
@@ -34,8 +35,8 @@ class TokenFacts:
     client_id: str
     scopes: frozenset[str]
     sha256: str
-    versions: Mapping[str, int]
-    """What the same round trip brought, the account's first; empty while the session tier is away."""
+    ahead: Ahead
+    """What the same round trip brought."""
 
 
 class TokenService:
@@ -62,23 +63,26 @@ class TokenService:
         return token
 
     def open(
-        self, token: str, *, limit: int, window_s: int, also: Callable[[int], Sequence[str]] = lambda _: ()
+        self, token: str, *, limit: int, window_s: int, foresee: Callable[[int], Asking] = lambda _: Asking()
     ) -> tuple[TokenFacts, Rate | None]:
         """Recognise a token and count the call: one round trip when warm. Raises ``TokenInvalid``.
 
-        ``also(user_id)`` names more versions to bring. Counted by the token's hash, not by the user id that it claims.
+        ``foresee(user_id)`` says what else to bring. Counted by the token's hash, not by the user id that it claims.
         While the session tier is away, the shard answers and nothing is counted.
         """
         match = _SHAPE.fullmatch(token)
         if match is None:
             raise TokenInvalid
         user_id, sha256 = int(match[1]), digest_of(token)
-        key, names = f"t:{sha256}", [account_version(user_id), *also(user_id)]
+        asking = foresee(user_id)
+        key, names = f"t:{sha256}", [account_version(user_id), *asking.names]
         versions: list[int] = []
         rate: Rate | None = None
         held = None
         with suppress(TierUnavailable):
-            held, versions, rate = self._session.open(key, names=names, limit=limit, window_s=window_s)
+            held, versions, rate = self._session.open(
+                key, names=names, limit=limit, window_s=window_s, beside=asking.beside
+            )
         version = versions[0] if versions else None
         if held is None or held["version"] != version:
             held = self._load(user_id, sha256) | {"version": version}
@@ -87,8 +91,8 @@ class TokenService:
         expires_at = held["expires_at"]
         if not held["good"] or (expires_at is not None and expires_at <= datetime.now(UTC).timestamp()):
             raise TokenInvalid
-        known = dict(zip(names, versions, strict=False))
-        return TokenFacts(user_id, held["client_id"], frozenset(held["scope"].split()), sha256, known), rate
+        ahead = asking.answered(dict(zip(names, versions, strict=False)))
+        return TokenFacts(user_id, held["client_id"], frozenset(held["scope"].split()), sha256, ahead), rate
 
     def revoke_all(self, writer: Writer, *, user_id: int, but: str | None = None) -> None:
         """End every token of the account, but the one of the SHA-256 ``but``."""

@@ -21,7 +21,7 @@ def home(context: ApiContext, request: Request) -> dict[str, Any]:
         count=given.count(),
         max_id=given.cursor("max_id"),
         min_id=given.cursor("min_id"),
-        known=request.caller.versions,
+        ahead=request.caller.ahead,
         away=request.away,
     )
     return answer_gallery(request, gallery, parameter="max_id")

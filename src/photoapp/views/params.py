@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 import orjson
 
 from photoapp.errors import CredentialsMissing, InvalidMedia, InvalidParameter
+from photoapp.services.paging import COUNT_DEFAULT
 from photoapp.sharding.ids import MAX_ID
 from photoapp.types import Request
 
@@ -19,7 +20,7 @@ BODY_LIMIT = 1_000_000
 """Bytes of a body that holds no photo."""
 UPLOAD_OVERHEAD = 256 * 1024
 """Bytes that a multipart body may add to the photo: boundaries and the other fields."""
-COUNT_DEFAULT, COUNT_LIMIT = 20, 100
+COUNT_LIMIT = 100
 _ID = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,20}\.?[0-9]{0,30}|\.[0-9]{1,30})(?:[eE][+-]?[0-9]{1,3})?", re.ASCII)
 _CREDENTIALS = frozenset({"access_token", "client_id", "client_secret", "sig", "callback", "_method"})

@@ -13,7 +13,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 from photoapp.tiers.base import Tier
 
@@ -39,6 +39,13 @@ class FeedPage:
     """Whether the list reaches the end of the feed. If not, older items are only in the shards."""
     floor: int
     """The list's lowest id, 0 for an empty list: where a trimmed list hands over to the shards."""
+
+
+class Beside(Protocol):
+    """A call on its way with another tier's."""
+
+    def result(self) -> list[FeedPage | None] | None:
+        """None if it did not succeed, or nobody took it along: then it can be asked in the usual way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +94,13 @@ class FeedTier(Tier):
         """``page`` of several lists, in the order asked, in one round trip."""
         with self.guarded("pages"):
             return self._pages(users, count, max_id if max_id is not None else MAX_ID, min_id or 0)
+
+    def beside(self, users: Sequence[int], *, count: int) -> Beside | None:
+        """``pages`` of these lists' newest ids, to be asked beside a call of the session tier; its result is what
+        ``pages`` gives. None where that gains nothing.
+        """
+        del users, count
+        return None
 
     def begin_build(self, user: int) -> str | None:
         """Take the build of the list: from now on it exists and takes pushes. The answer is the build's token.

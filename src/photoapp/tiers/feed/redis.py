@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -11,6 +12,7 @@ from zlib import crc32
 from photoapp.tiers.breaker import Breaker
 from photoapp.tiers.feed import MAX_ID, FeedPage, FeedTier, Gap
 from photoapp.tiers.feed.redis_scripts import BEAT, BEGIN, CLOSE, DROP, FINISH, PAGE, PUSH, REMOVE
+from photoapp.tiers.redis.beside import Beside
 from photoapp.tiers.redis.fleet import Fleet, Home
 from photoapp.tiers.redis.instances import BUCKETS, parse_instances
 from photoapp.tiers.redis.link import DRIVER_ERRORS, Call, Part
@@ -81,12 +83,28 @@ class RedisFeed(FeedTier):
         return self._pages([user], count, below, above)[0]
 
     def _pages(self, users: Sequence[int], count: int, below: int, above: int) -> list[FeedPage | None]:
+        answers = self._fleet.ask(self._page_calls(users, count, below))
+        return [_page(answer, count, above) for answer in answers]
+
+    def beside(self, users: Sequence[int], *, count: int) -> Beside | None:
+        """Not in a cluster, whose slots move."""
+        if self._fleet.clustered:
+            return None
+        started = time.perf_counter()
+
+        def read(answers: Sequence[Any]) -> list[FeedPage | None]:
+            self.observe(self.kind, "pages", time.perf_counter() - started, None)
+            return [_page(answer, count, 0) for answer in answers]
+
+        return Beside(self._page_calls(users, count, MAX_ID), read)
+
+    def _page_calls(self, users: Sequence[int], count: int, below: int) -> list[tuple[Home, Call]]:
         highest: Part = below if below < MAX_ID else b""
         calls = []
         for home, feed in map(self._placed, users):
             limits = (home.label, highest, count, self.settings.length, self.settings.idle_s)
             calls.append((home, Call(PAGE, (feed, _state(home)), limits)))
-        return [_page(answer, count, above) for answer in self._fleet.ask(calls)]
+        return calls
 
     def _begin_build(self, user: int) -> str | None:
         home, feed = self._placed(user)

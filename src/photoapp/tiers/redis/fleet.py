@@ -79,11 +79,7 @@ class Fleet:
         One that fails keeps no other from being served; then the first failure is raised, one of ``DRIVER_ERRORS``.
         ``repeatable`` says that a call may be made again where it is not known whether it was made.
         """
-        answers = self.try_all(calls, repeatable=repeatable)
-        for answer in answers:
-            if isinstance(answer, BaseException):
-                raise answer
-        return answers
+        return all_or_raise(self.try_all(calls, repeatable=repeatable))
 
     def try_all(self, calls: Sequence[tuple[Home, Call]], *, repeatable: bool = True) -> list[Any]:
         """As ``ask``; a failure stands in the place of the answer."""
@@ -176,6 +172,14 @@ class Fleet:
         except DRIVER_ERRORS as error:
             return error
         return failure
+
+
+def all_or_raise(answers: list[Any]) -> list[Any]:
+    """The answers, or the first failure among them, raised."""
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
+    return answers
 
 
 def _fill(answers: list[Any], places: Sequence[int], values: Sequence[Any]) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from photoapp.tiers.base import Tier
+from photoapp.tiers.feed import Beside
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +73,20 @@ class SessionTier(Tier):
         with self.guarded("hit"):
             return self._hit(name, limit, window_s)
 
-    def open(self, key: str, *, names: Sequence[str], limit: int, window_s: int) -> tuple[Any | None, list[int], Rate]:
-        """What the start of a request needs, in one round trip: ``get(key)``, ``versions(names)``, ``hit(key)``."""
-        with self.guarded("open"):
-            return self._open(key, names, limit, window_s)
+    def open(
+        self, key: str, *, names: Sequence[str], limit: int, window_s: int, beside: Beside | None = None
+    ) -> tuple[Any | None, list[int], Rate]:
+        """What the start of a request needs, in one round trip: ``get(key)``, ``versions(names)``, ``hit(key)``.
 
-    def _open(self, key: str, names: Sequence[str], limit: int, window_s: int) -> tuple[Any | None, list[int], Rate]:
+        A plugin may take along what the feed tier has to ask (``FeedTier.beside``).
+        """
+        with self.guarded("open"):
+            return self._open(key, names, limit, window_s, beside)
+
+    def _open(
+        self, key: str, names: Sequence[str], limit: int, window_s: int, beside: Beside | None
+    ) -> tuple[Any | None, list[int], Rate]:
+        del beside
         return self._get(key), self._versions(names), self._hit(key, limit, window_s)
 
     @abstractmethod

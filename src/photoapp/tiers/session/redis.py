@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 import orjson
 
 from photoapp.tiers.breaker import Breaker
-from photoapp.tiers.redis.fleet import Fleet, Home
+from photoapp.tiers.redis.beside import Beside
+from photoapp.tiers.redis.fleet import Fleet, Home, all_or_raise
 from photoapp.tiers.redis.instances import bucket_of, parse_instances
 from photoapp.tiers.redis.link import DRIVER_ERRORS, Call, Part, Script
 from photoapp.tiers.session import Rate, SessionTier
@@ -127,6 +128,7 @@ class RedisSession(SessionTier):
     def __init__(self, settings: RedisSessionSettings) -> None:
         super().__init__(settings)
         self._fleet = Fleet(settings.instances, tag_prefix="s")
+        self._carriers: dict[Home, Home] = {}
         self._only = self._fleet.homes[0] if len(self._fleet.homes) == 1 else None
         self._random = secrets.token_hex(16)
         self._count = itertools.count()
@@ -164,18 +166,35 @@ class RedisSession(SessionTier):
         remaining, retry_after_s = self._ask(HIT, name, limit, window_s, repeatable=False)
         return Rate(limit, remaining, retry_after_s)
 
-    def _open(self, key: str, names: Sequence[str], limit: int, window_s: int) -> tuple[Any | None, list[int], Rate]:
+    def _open(
+        self, key: str, names: Sequence[str], limit: int, window_s: int, beside: Any
+    ) -> tuple[Any | None, list[int], Rate]:
         home = self._home_of(key)
         groups = self._grouped(names)
         here = next((chunk for each, chunk in groups if each is home), [])
         elsewhere = [(each, chunk) for each, chunk in groups if chunk is not here]
         opening = self._call(OPEN, home, key, limit, window_s, self.settings.version_ttl_s, *here)
         calls = [(home, opening), *((each, self._versions_call(each, chunk)) for each, chunk in elsewhere)]
+        taken = beside.calls if isinstance(beside, Beside) and not self._fleet.clustered else []
         # Not repeatable, since the call would be counted twice.
-        (value, versions, remaining, retry_after_s), *others = self._fleet.ask(calls, repeatable=False)
+        answers = self._fleet.try_all(
+            [*calls, *((self._carrier(each), call) for each, call in taken)], repeatable=False
+        )
+        if taken:
+            beside.take(answers[len(calls) :])
+        (value, versions, remaining, retry_after_s), *others = all_or_raise(answers[: len(calls)])
         found = None if value is None else orjson.loads(value)
         moved = _in_order(names, [here, *(chunk for _, chunk in elsewhere)], [versions, *others])
         return found, moved, Rate(limit, remaining, retry_after_s)
+
+    def _carrier(self, home: Home) -> Home:
+        """The home of ours that lies in the same Redis, so that one connection serves both; or the home itself."""
+        carrier = self._carriers.get(home)
+        if carrier is None:
+            theirs = home.server
+            ours = (each for each in self._fleet.homes if theirs and self._fleet.server_of(each).is_same_as(theirs))
+            carrier = self._carriers[home] = next(ours, home)
+        return carrier
 
     def _versions_call(self, home: Home, names: Sequence[str]) -> Call:
         return self._call(VERSIONS, home, self.settings.version_ttl_s, *names)
