@@ -21,9 +21,9 @@ from typing import Any
 import psutil
 import requests
 
-from support.server import FAST
+from support.server import FAST, shards_of
 from support.shards import ROOT
-from support.wait import wait_until
+from support.world import settled
 
 INI = ROOT / "etc/production.ini"
 ENGINES = (
@@ -143,14 +143,12 @@ class ProductionStack:
         return requests.get(f"{self.url}/statusz", headers=self.operator, timeout=10).json()
 
     def wait_until_done(self, *, within_s: float = 90) -> None:
-        """Until no late work is left, and none is dead."""
-
-        def done() -> bool:
-            queues = self.status()["queues"]
-            assert not any(queue["dead"] for queue in queues.values()), queues
-            return bool(queues) and not any(queue["waiting"] or queue["later"] for queue in queues.values())
-
-        wait_until(done, within_s=within_s, what="the end of all late work")
+        """Until no late work is left but what is for another day, and none is dead."""
+        shards = shards_of(self)
+        try:
+            settled(shards, within_s=within_s)
+        finally:
+            shards.close()
 
     def remove(self) -> None:
         """Stop everything and leave nothing behind."""

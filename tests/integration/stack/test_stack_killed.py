@@ -106,7 +106,7 @@ def test_whatever_is_killed_in_the_middle_of_a_fan_out_nothing_is_lost_doubled_o
     with Traffic(star.app, liked, writers) as traffic:
         for name in ("workers-fast", "redis-feeds", "redis-sessions", "redis-queue"):
             star.publish_until_caught(lambda name=name: stack.kill(name), lambda name=name: stack.start(name))
-        star.publish_until_caught(lambda: stack.family("server")[1].kill(), lambda: None)  # gunicorn makes another
+        star.publish_until_caught(stack.family("server")[1].kill, lambda: None)  # gunicorn makes another
     began = time.monotonic()
     settled(star.truth, within_s=60)
     print(f"late work ended after {time.monotonic() - began:.1f} s")

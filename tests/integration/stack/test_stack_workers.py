@@ -66,7 +66,7 @@ def test_workers_that_are_killed_in_the_middle_of_a_fan_out_leave_every_follower
         hits += bool(stack.status()["queues"]["fast"]["later"])
         stack.start(*WORKERS)
     expected = sorted(published, key=lambda media: -int(media.partition("_")[0]))
-    stack.wait_until_done(within_s=120)  # rows that a killed process had leased are free after 60 s
+    stack.wait_until_done(within_s=120)  # rows that a killed process had leased are free after 30 s
     for fan in fans:
         assert fan.feed_ids(count=50) == expected
 
