@@ -87,7 +87,7 @@ def jpeg(*, side: int) -> bytes:
 
 def multipart(photo: bytes) -> tuple[bytes, dict[str, str]]:
     """The body of an upload and its headers."""
-    head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\nContent-Type: image/jpeg\r\n\r\n'
+    head = b'--x\r\nContent-Disposition: form-data; name="photo"; filename="a.jpg"\r\nContent-Type: image/jpeg\r\n\r\n'
     return head + photo + b"\r\n--x--\r\n", {"Content-Type": "multipart/form-data; boundary=x"}
 
 

@@ -20,8 +20,8 @@ from photoapp.errors import OutcomeUnknown, Unavailable
 from photoapp.jobs.settle import settle
 from photoapp.renderers import json_response
 from photoapp.sharding import SAFE_METHODS
-from photoapp.sharding.shards import COMMIT_SENT, is_away, is_broken
-from photoapp.sharding.writer import Writer
+from photoapp.sharding.shards import is_away, is_broken
+from photoapp.sharding.writer import COMMIT_SENT, Writer
 from photoapp.types import Request
 
 

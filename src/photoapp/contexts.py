@@ -13,7 +13,7 @@ from photoapp.security.permissions import Permission
 from photoapp.services.facts import Account, Photo
 from photoapp.types import Request
 from photoapp.views.params import parse_id
-from photoapp.visibility import Viewer, require, require_card, shows_card
+from photoapp.visibility import Viewer, require, require_card, shows, shows_card
 
 Acl = list[tuple[str, str, Any]]
 
@@ -56,6 +56,11 @@ class MediaContext:
     owner: Account
     viewer: Viewer
 
+    @property
+    def media_id(self) -> int:
+        """The photo's id."""
+        return self.photo.id
+
     def __acl__(self) -> Acl:
         return [
             (Allow, "client", Permission.MEDIA_READ),
@@ -97,6 +102,34 @@ def own_context(request: Request) -> AccountContext:
     if account is None:
         raise NotFound("no such user")
     return AccountContext(account, request.viewer)
+
+
+@dataclass(frozen=True, slots=True)
+class ReactionContext:
+    """A photo to react to, whose owner the viewer may see. Whether it is live is asked when the reaction is written."""
+
+    media_id: int
+    owner: Account
+    viewer: Viewer
+
+    __acl__: ClassVar[Acl] = [(Allow, "user", [Permission.LIKE_EDIT, Permission.COMMENT_EDIT])]
+
+
+def reaction_context(request: Request) -> MediaContext | ReactionContext:
+    """``/media/{id}/likes`` and ``/comments``: as ``media_context``. Raises what it raises.
+
+    A reaction moves the photo's version, so that the next one would find nothing of it in any cache. It needs only the
+    owner, who never changes.
+    """
+    if request.method not in {"POST", "DELETE"}:
+        return media_context(request)
+    viewer, catalog = request.viewer, request.registry.catalog
+    media_id = _path_id(request, "id")
+    owner_id = catalog.owner_of(media_id)
+    owner = None if owner_id is None else catalog.account(owner_id)
+    if owner is None or not shows(viewer, owner):
+        return media_context(request)  # which knows the words of the refusal
+    return ReactionContext(media_id, owner, viewer)
 
 
 def media_context(request: Request) -> MediaContext:

@@ -9,6 +9,7 @@ from photoapp.contexts import (
     api_context,
     media_context,
     own_context,
+    reaction_context,
     relation_context,
     shortcode_context,
     viewer_of,
@@ -40,8 +41,8 @@ def includeme(config: Configurator) -> None:
     config.add_route("media", "/v1/media", factory=api_context)
     config.add_route("media.shortcode", "/v1/media/shortcode/{code}", factory=shortcode_context)
     config.add_route("media.one", "/v1/media/{id}", factory=media_context)
-    config.add_route("media.likes", "/v1/media/{id}/likes", factory=media_context)
-    config.add_route("media.comments", "/v1/media/{id}/comments", factory=media_context)
+    config.add_route("media.likes", "/v1/media/{id}/likes", factory=reaction_context)
+    config.add_route("media.comments", "/v1/media/{id}/comments", factory=reaction_context)
     config.add_route("media.comment", "/v1/media/{id}/comments/{comment_id}", factory=media_context)
 
     config.add_route("oauth.token", "/oauth/access_token")

@@ -80,9 +80,9 @@ def passes(work: Work, database: str, queue: str, shards: frozenset[int], *, clo
     turn = deque(shard for shard in held.shards if not shards or shard in shards)
     while jobs := _lease(work, held, turn, queue, clock):
         mine, others = _shared(work, jobs)
-        if others:
-            _give_back(work, others, clock)
-            wake(work, database, queue, {job.source for job in others})
+        _give_back(work, others, clock)
+        if others or len(jobs) >= BATCH:
+            wake(work, database, queue, {job.source for job in jobs}, another=True)
         _finish(work, mine, queue, clock)
         yield len(mine)
 

@@ -6,6 +6,7 @@ A job is a hash in Redis, and RQ would import and call whatever function it name
 
 from __future__ import annotations
 
+import time
 import zlib
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -24,6 +25,10 @@ _READ = frozenset(
         b"worker_name", b"retries_left", b"result_ttl", b"failure_ttl",
     )
 )  # fmt: skip
+LOOK_S, IDLE_S = 0.02, 0.5
+"""How often a drain looks for more, and for how long without finding any."""
+TURN_S, STAY_S = 1.0, 25.0
+"""How long it stays if others wait for a worker, and if nobody does."""
 _MAX_BYTES = 4096
 """Ours have about a hundred; a larger one is not unpacked."""
 
@@ -69,12 +74,25 @@ class Job(rq.job.Job):
 
 
 def drain(work: Work, database: str, queue: str) -> None:
-    """Drain what waits of (database, queue). Raises ``TierUnavailable``; RQ then tries again."""
+    """Drain what waits of (database, queue), and what comes while it does. Raises ``TierUnavailable``; RQ then tries
+    again.
+
+    Its process is forked for it, which costs more than most of what it does; so under a steady load it stays.
+    """
     tier = work.tiers.queue
     assert isinstance(tier, RqQueue)  # noqa: S101 - the worker has refused to start with any other
-    shards = tier.take(database, queue)
-    if shards is not None:
-        drain_queue(work, database, queue, shards)
+    began = busy_at = time.monotonic()
+    while True:
+        shards, others = tier.take_and_stay(database, queue)
+        if shards is not None:
+            drain_queue(work, database, queue, shards)
+            busy_at = time.monotonic()
+        now = time.monotonic()
+        if now >= busy_at + (0 if others else IDLE_S) or now >= began + (TURN_S if others else STAY_S):
+            tier.leave(database, queue)
+            return
+        if shards is None:
+            time.sleep(LOOK_S)
 
 
 def _small(data: bytes) -> bytes:

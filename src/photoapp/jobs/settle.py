@@ -74,10 +74,10 @@ def deliver(work: Work, effects: Effects) -> list[TierUnavailable]:
     return outages
 
 
-def wake(work: Work, database: str, queue: str, shards: Iterable[int]) -> None:
+def wake(work: Work, database: str, queue: str, shards: Iterable[int], *, another: bool = False) -> None:
     """Wake the queue if it can be reached. If not, the sweeper finds the rows within seconds."""
     try:
-        work.tiers.queue.wake(database, queue, shards)
+        work.tiers.queue.wake(database, queue, shards, another=another)
     except TierUnavailable as outage:
         _log.warning("queue.not_woken", extra={"database": database, "queue": queue, "cause": str(outage)})
 

@@ -41,6 +41,9 @@ _NOTHING: Mapping[str, int] = MappingProxyType({})
 _LIKES_KEPT = 20_000
 """Answers to "does this viewer like that photo" that a process keeps: about 250 bytes each."""
 
+_OWNERS_KEPT = 50_000
+"""Owners of photos that a process remembers: about 150 bytes each."""
+
 INLINE_KEPT = 16
 """Likes and comments kept with a photo: twice what is shown, so that eight are left when some are filtered for a
 viewer.
@@ -74,6 +77,8 @@ class Catalog:
         self._cache = cache
         self._likes: dict[tuple[int, int], tuple[int, bool]] = {}
         """By viewer and photo: the photo's version, and whether the viewer likes it."""
+        self._owners: dict[int, int] = {}
+        """By photo."""
 
     def versions(
         self, *, accounts: Iterable[int] = (), photos: Iterable[int] = (), known: Mapping[str, int] = _NOTHING
@@ -129,6 +134,19 @@ class Catalog:
     def photo(self, id_: int) -> Photo | None:
         """One photo, or None."""
         return self.photos([id_]).get(id_)
+
+    def owner_of(self, photo_id: int) -> int | None:
+        """Whose photo it is, deleted or not; None for an unknown one. It never changes, so it is not asked twice."""
+        owner_id = self._owners.get(photo_id)
+        if owner_id is None:
+            rows = self._gather_ids([photo_id], _owner_rows)
+            if not rows:
+                return None
+            owner_id = rows[0].owner_id
+            if len(self._owners) >= _OWNERS_KEPT:
+                self._owners.clear()
+            self._owners[photo_id] = owner_id
+        return owner_id
 
     def peek(self, photo_id: int) -> Photo | None:
         """The photo as this process saw it last: a hint whose versions to ask for, never an answer."""
@@ -300,6 +318,11 @@ def _photo_rows(tables: Tables, members: list[int]) -> Select[Any]:
         media.alt_text, media.latitude, media.longitude, media.width, media.height, media.blurhash, media.renditions,
         media.edited_at, likes_of(photos, tables(LikesSlot)), media.comments_count,
     ).where(media.id.in_(members))  # fmt: skip
+
+
+def _owner_rows(tables: Tables, members: list[int]) -> Select[Any]:
+    media = tables(Media).c
+    return select(media.id, media.owner_id).where(media.id.in_(members))
 
 
 def _tag_rows(tables: Tables, members: list[int]) -> Select[Any]:

@@ -19,7 +19,7 @@ from photoapp.models import Base
 from photoapp.sharding.generator import IdGenerator
 from photoapp.sharding.ids import MAX_ID, shard_for_name, shard_of
 from photoapp.sharding.map import ShardMap, schema_name
-from photoapp.sharding.writer import Writer
+from photoapp.sharding.writer import COMMIT_SENT, Writer
 
 T = TypeVar("T")
 
@@ -39,8 +39,6 @@ _BROKEN_STATES = frozenset({None, "57P01", "57P02"})
 of them because one crashed."""
 _PGBOUNCER_CRASHED = "server conn crashed"
 """What pgbouncer says, under the SQLSTATE of all its refusals, when its connection to the server broke."""
-
-COMMIT_SENT = "photoapp.commit_sent"
 
 
 class BrokenOff(ShardUnavailable):
@@ -110,7 +108,7 @@ class Shards:
         """A writer whose transaction is the manager's: for requests."""
         session = self._session(shard)
         zope.sqlalchemy.register(session, initial_state="changed", transaction_manager=manager)
-        return self._writer(session, shard)
+        return self._writer(session, shard, alone=self._readers[shard])
 
     def gather(self, shards: Iterable[int], build: Callable[[Tables, int], Select[Any]]) -> list[Row[Any]]:
         """Rows from many shards, by one statement per physical database.
@@ -177,8 +175,8 @@ class Shards:
         event.listen(session, "before_commit", _commit_is_sent)
         return session
 
-    def _writer(self, session: Session, shard: int) -> Writer:
-        return Writer(session, shard=shard, database=self.map.database_of(shard), ids=self.ids)
+    def _writer(self, session: Session, shard: int, *, alone: Engine | None = None) -> Writer:
+        return Writer(session, shard=shard, database=self.map.database_of(shard), ids=self.ids, alone=alone)
 
     def _tables(self, shard: int) -> Tables:
         if self.map.database_of(shard).is_sqlite:

@@ -114,7 +114,7 @@ def own_shard(context: Any, request: Request) -> int:
 
 def media_shard(context: Any, request: Request) -> int:
     """The shard of the photo that the path names."""
-    return request.shards.of(context.photo.id)
+    return request.shards.of(context.media_id)
 
 
 def includeme(config: Configurator) -> None:

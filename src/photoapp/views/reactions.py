@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from photoapp.contexts import MediaContext
+from photoapp.contexts import MediaContext, ReactionContext
 from photoapp.errors import InvalidParameter, NotAllowed, NotFound
 from photoapp.renderers import envelope
 from photoapp.security.permissions import Permission
@@ -18,18 +18,18 @@ from photoapp.views.params import parse_id
 @api_read("media.likes", permission=Permission.MEDIA_READ)
 def likers(context: MediaContext, request: Request) -> dict[str, Any]:
     """GET /media/{id}/likes."""
-    accounts = request.registry.listings.likers(context.viewer, context.photo.id, away=request.away)
+    accounts = request.registry.listings.likers(context.viewer, context.media_id, away=request.away)
     return envelope(request.registry.people_presenter.cards(accounts))
 
 
 @api_write("media.likes", method="POST", permission=Permission.LIKE_EDIT, answer=answer_nothing, shard=media_shard)
-def like(context: MediaContext, request: Request) -> None:
+def like(context: ReactionContext, request: Request) -> None:
     """POST /media/{id}/likes."""
     _set_like(context, request, active=True)
 
 
 @api_write("media.likes", method="DELETE", permission=Permission.LIKE_EDIT, answer=answer_nothing, shard=media_shard)
-def unlike(context: MediaContext, request: Request) -> None:
+def unlike(context: ReactionContext, request: Request) -> None:
     """DELETE /media/{id}/likes."""
     _set_like(context, request, active=False)
 
@@ -38,13 +38,13 @@ def unlike(context: MediaContext, request: Request) -> None:
 def comments(context: MediaContext, request: Request) -> dict[str, Any]:
     """GET /media/{id}/comments."""
     listings, presenter = request.registry.listings, request.registry.media_presenter
-    remarks, authors = listings.comments(context.viewer, context.photo.id, away=request.away)
+    remarks, authors = listings.comments(context.viewer, context.media_id, away=request.away)
     return envelope(presenter.comments(remarks, viewer=context.viewer, accounts=authors))
 
 
-def answer_comment(context: MediaContext, request: Request, result_id: int | None) -> dict[str, Any]:
+def answer_comment(context: MediaContext | ReactionContext, request: Request, result_id: int | None) -> dict[str, Any]:
     """comment, as it stands now. Raises ``NotFound`` if it was removed meanwhile."""
-    remark = request.registry.listings.comment(context.photo.id, result_id)
+    remark = request.registry.listings.comment(context.media_id, result_id)
     authors = request.registry.catalog.accounts([] if remark is None else [remark.user_id])
     shown = request.registry.media_presenter.comments(
         [] if remark is None else [remark], viewer=context.viewer, accounts=authors
@@ -57,12 +57,12 @@ def answer_comment(context: MediaContext, request: Request, result_id: int | Non
 @api_write(
     "media.comments", method="POST", permission=Permission.COMMENT_EDIT, answer=answer_comment, shard=media_shard
 )
-def comment(context: MediaContext, request: Request) -> int:
+def comment(context: ReactionContext, request: Request) -> int:
     """POST /media/{id}/comments."""
     text = check_comment(request.input.required("text"))
     return _reactions(request).comment(
         request.writer(media_shard(context, request)),
-        media_id=context.photo.id,
+        media_id=context.media_id,
         owner_id=context.owner.id,
         user_id=request.caller.user_id or 0,
         text=text,
@@ -81,7 +81,7 @@ def remove_comment(context: MediaContext, request: Request) -> None:
     try:
         _reactions(request).remove_comment(
             request.writer(media_shard(context, request)),
-            media_id=context.photo.id,
+            media_id=context.media_id,
             owner_id=context.owner.id,
             comment_id=comment_id,
             by=request.caller.user_id or 0,
@@ -91,10 +91,10 @@ def remove_comment(context: MediaContext, request: Request) -> None:
         raise
 
 
-def _set_like(context: MediaContext, request: Request, *, active: bool) -> None:
+def _set_like(context: ReactionContext, request: Request, *, active: bool) -> None:
     _reactions(request).set_like(
         request.writer(media_shard(context, request)),
-        media_id=context.photo.id,
+        media_id=context.media_id,
         user_id=request.caller.user_id or 0,
         active=active,
     )

@@ -28,16 +28,17 @@ class QueueTier(Tier):
 
     kind: ClassVar[str] = "queue"
 
-    def wake(self, database: str, queue: str, shards: Iterable[int]) -> None:
+    def wake(self, database: str, queue: str, shards: Iterable[int], *, another: bool = False) -> None:
         """Have a worker drain the queue's rows of these shards soon. Returns at once, in whatever process.
 
         Coalesced: while a drain of (database, queue) waits, a further wake only adds its shards. A wake while a drain
-        runs leads to another drain after it, so no row committed before the wake is passed over.
+        runs leads to another drain after it, so no row committed before the wake is passed over. ``another`` says that
+        there is work for one more worker beside those that drain already.
         """
         if queue not in QUEUES:
             raise ValueError(f"no such queue: {queue}")
         with self.guarded("wake"):
-            self._wake(database, queue, frozenset(shards))
+            self._wake(database, queue, frozenset(shards), another)
 
     def start(self, drain: Drain, sweep: Sweep) -> bool:
         """Begin to work in this process, where the plugin works inside processes at all; False where it does not.
@@ -49,7 +50,7 @@ class QueueTier(Tier):
             return self._start(drain, sweep)
 
     @abstractmethod
-    def _wake(self, database: str, queue: str, shards: frozenset[int]) -> None: ...
+    def _wake(self, database: str, queue: str, shards: frozenset[int], another: bool) -> None: ...  # noqa: FBT001
 
     @abstractmethod
     def _start(self, drain: Drain, sweep: Sweep) -> bool: ...
