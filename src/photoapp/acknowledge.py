@@ -21,7 +21,7 @@ from photoapp.jobs.settle import settle
 from photoapp.renderers import json_response
 from photoapp.sharding import SAFE_METHODS
 from photoapp.sharding.shards import is_away, is_broken
-from photoapp.sharding.writer import COMMIT_SENT, Writer
+from photoapp.sharding.writer import Writer
 from photoapp.types import Request
 
 
@@ -75,7 +75,7 @@ def _can_be_repeated(request: Request, failure: Exception) -> bool:
 
 def _commit_was_sent(request: Request) -> bool:
     writer = _writer(request)
-    return writer is not None and bool(writer.session.info.get(COMMIT_SENT))
+    return writer is not None and writer.commit_was_sent
 
 
 def _begin_anew(request: Request) -> None:

@@ -25,7 +25,7 @@ _READ = frozenset(
         b"worker_name", b"retries_left", b"result_ttl", b"failure_ttl",
     )
 )  # fmt: skip
-LOOK_S, IDLE_S = 0.02, 0.5
+LOOK_S, IDLE_S = 0.03, 0.5
 """How often a drain looks for more, and for how long without finding any."""
 TURN_S, STAY_S = 1.0, 25.0
 """How long it stays if others wait for a worker, and if nobody does."""
@@ -91,8 +91,7 @@ def drain(work: Work, database: str, queue: str) -> None:
         if now >= busy_at + (0 if others else IDLE_S) or now >= began + (TURN_S if others else STAY_S):
             tier.leave(database, queue)
             return
-        if shards is None:
-            time.sleep(LOOK_S)
+        time.sleep(LOOK_S)  # what comes meanwhile is done together
 
 
 def _small(data: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pyramid.config import Configurator
@@ -96,16 +97,14 @@ class ReactionService:
             writer.moves(media_version(media_id))
 
     @staticmethod
-    def mirror_like(writer: Writer, change: dict[str, Any]) -> None:
-        """Apply a like's change on the liker's shard; an older or equal version changes nothing."""
-        key = {"user_id": change["user_id"], "media_id": change["media_id"]}
-        _mirror(writer, Liked, key, change, {"active": change["active"]})
+    def mirror_likes(writer: Writer, changes: Sequence[dict[str, Any]]) -> None:
+        """Apply changes of likes on the likers' shard; an older or equal version changes nothing."""
+        _mirror(writer, Liked, ("user_id", "media_id"), changes)
 
     @staticmethod
-    def mirror_comment(writer: Writer, change: dict[str, Any]) -> None:
-        """Apply a comment's change on its author's shard; an older or equal version changes nothing."""
-        key = {"user_id": change["user_id"], "comment_id": change["comment_id"]}
-        _mirror(writer, Commented, key, change, {"active": change["active"], "media_id": change["media_id"]})
+    def mirror_comments(writer: Writer, changes: Sequence[dict[str, Any]]) -> None:
+        """Apply changes of comments on their authors' shard; an older or equal version changes nothing."""
+        _mirror(writer, Commented, ("user_id", "comment_id"), changes)
 
     @staticmethod
     def _require_live(writer: Writer, media_id: int) -> None:
@@ -119,14 +118,11 @@ class ReactionService:
         writer.moves(media_version(media_id))
 
 
-def _mirror(writer: Writer, model: Any, key: dict[str, int], change: dict[str, Any], values: dict[str, Any]) -> None:
-    writer.lock(*key.values())
-    columns = [getattr(model, name) == value for name, value in key.items()]
-    held = writer.execute(select(model.version).where(*columns)).scalar()
+def _mirror(writer: Writer, model: Any, key: tuple[str, str], changes: Sequence[dict[str, Any]]) -> None:
+    columns = model.__table__.c.keys()
+    writer.upsert_newer(model, [{name: change[name] for name in columns} for change in changes], key=key)
     # The truth's version moves once more with the derived row: whoever read between commit and answer reads again.
-    writer.moves(media_version(change["media_id"]))
-    if held is None or held < change["version"]:
-        writer.upsert(model, key, values | {"version": change["version"]})
+    writer.moves(*(media_version(change["media_id"]) for change in changes))
 
 
 def includeme(config: Configurator) -> None:

@@ -101,14 +101,18 @@ class Shards:
         """
         session = self._session(shard)
         with self._translated(shard, session), session, session.begin():
-            yield self._writer(session, shard)
+            yield self._writer(lambda: session, shard)
             session.flush()  # here and not by the commit, so that its failure is not taken for an unanswered commit
 
     def join(self, shard: int, manager: transaction.TransactionManager) -> Writer:
         """A writer whose transaction is the manager's: for requests."""
-        session = self._session(shard)
-        zope.sqlalchemy.register(session, initial_state="changed", transaction_manager=manager)
-        return self._writer(session, shard, alone=self._readers[shard])
+
+        def begin() -> Session:
+            session = self._session(shard)
+            zope.sqlalchemy.register(session, initial_state="changed", transaction_manager=manager)
+            return session
+
+        return self._writer(begin, shard, alone=self._readers[shard])
 
     def gather(self, shards: Iterable[int], build: Callable[[Tables, int], Select[Any]]) -> list[Row[Any]]:
         """Rows from many shards, by one statement per physical database.
@@ -171,12 +175,10 @@ class Shards:
 
     def _session(self, shard: int) -> Session:
         engine = self.map.engine_of(shard).execution_options(photoapp_writes=True)
-        session = Session(engine, autoflush=False, expire_on_commit=False)
-        event.listen(session, "before_commit", _commit_is_sent)
-        return session
+        return _WriterSession(engine, autoflush=False, expire_on_commit=False)
 
-    def _writer(self, session: Session, shard: int, *, alone: Engine | None = None) -> Writer:
-        return Writer(session, shard=shard, database=self.map.database_of(shard), ids=self.ids, alone=alone)
+    def _writer(self, begin: Callable[[], Session], shard: int, *, alone: Engine | None = None) -> Writer:
+        return Writer(begin, shard=shard, database=self.map.database_of(shard), ids=self.ids, alone=alone)
 
     def _tables(self, shard: int) -> Tables:
         if self.map.database_of(shard).is_sqlite:
@@ -221,5 +223,12 @@ def _reader(engine: Engine) -> Engine:
     return engine if engine.dialect.name == "sqlite" else engine.execution_options(isolation_level=_OF_ITS_OWN)
 
 
+class _WriterSession(Session):
+    """Its class, since a listener for each session costs more than the session."""
+
+
 def _commit_is_sent(session: Session) -> None:
     session.info[COMMIT_SENT] = True
+
+
+event.listen(_WriterSession, "before_commit", _commit_is_sent)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import Engine, Executable, Result, Row, Select, func, insert, literal, select
@@ -19,7 +21,7 @@ from photoapp.sharding.generator import IdGenerator
 from photoapp.sharding.map import Database
 
 COMMIT_SENT = "photoapp.commit_sent"
-"""In a session's ``info``: whether something of it may be committed though no answer came."""
+"""In a session's ``info``: whether its COMMIT was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +67,37 @@ class Effects:
 class Writer:
     """A session on one shard, with the shard's ids, locks and outbox.
 
-    Its transaction belongs to the edge: a request's is pyramid_tm's, a job's is ``Shards.write``'s. ``alone`` is the
-    same shard for statements that are a transaction of their own.
+    Its transaction belongs to the edge: a request's is pyramid_tm's, a job's is ``Shards.write``'s. It begins with the
+    first statement: ``begin`` makes the session. ``alone`` is the same shard for statements that are a transaction of
+    their own.
     """
 
     def __init__(
-        self, session: Session, *, shard: int, database: Database, ids: IdGenerator, alone: Engine | None = None
+        self,
+        begin: Callable[[], Session],
+        *,
+        shard: int,
+        database: Database,
+        ids: IdGenerator,
+        alone: Engine | None = None,
     ) -> None:
-        self.session = session
+        self._begin = begin
+        self._sent = False
         self.shard = shard
         self.effects = Effects()
         self._database = database
         self._ids = ids
         self._alone = alone
+
+    @cached_property
+    def session(self) -> Session:
+        """The session."""
+        return self._begin()
+
+    @property
+    def commit_was_sent(self) -> bool:
+        """Whether something of it may be committed, though no answer came."""
+        return self._sent or ("session" in self.__dict__ and bool(self.session.info.get(COMMIT_SENT)))
 
     def execute(self, statement: Executable, parameters: Any = None) -> Result[Any]:
         """Run a statement on the shard's tables."""
@@ -88,6 +108,23 @@ class Writer:
         dialect = sqlite if self._database.is_sqlite else postgresql
         statement = dialect.insert(model).values(key | values)
         self.execute(statement.on_conflict_do_update(index_elements=list(key), set_=values))
+
+    def upsert_newer(self, model: type[Base], rows: Sequence[dict[str, Any]], *, key: Sequence[str]) -> None:
+        """Insert rows, and set those that are there with an older ``version``, in one statement; needs no lock."""
+        newest: dict[tuple[Any, ...], dict[str, Any]] = {}
+        for row in rows:
+            place = tuple(row[name] for name in key)
+            if place not in newest or newest[place]["version"] < row["version"]:
+                newest[place] = row
+        if not newest:
+            return
+        dialect = sqlite if self._database.is_sqlite else postgresql
+        # In order, so that two who write some of the same rows wait for each other instead of both.
+        statement = dialect.insert(model).values([newest[place] for place in sorted(newest)])
+        given = statement.excluded
+        set_ = {column.name: column for column in given if column.name not in key}
+        is_older = model.__table__.c.version < given.version
+        self.execute(statement.on_conflict_do_update(index_elements=list(key), set_=set_, where=is_older))
 
     def insert_once(self, model: type[Base], values: dict[str, Any]) -> bool:
         """Insert a row unless its key, or another unique one, is taken; whether it was inserted."""
@@ -127,12 +164,12 @@ class Writer:
         if self._alone is None:
             return self.execute(statement, parameters).one()
         with self._alone.connect() as connection:
-            self.session.info[COMMIT_SENT] = True
+            self._sent = True
             try:
                 return connection.execute(statement, parameters).one()
             except DBAPIError as error:
                 # A server that refuses has not done it; of one that says nothing, nobody knows.
-                self.session.info[COMMIT_SENT] = error.connection_invalidated
+                self._sent = error.connection_invalidated
                 raise
 
     def lock(self, *parts: int) -> None:

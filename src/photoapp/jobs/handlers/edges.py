@@ -23,10 +23,19 @@ def each(apply: Callable[[Writer, dict[str, Any]], None]) -> ShardHandler:
     return handle
 
 
+def all_at_once(apply: Callable[[Writer, list[dict[str, Any]]], None]) -> ShardHandler:
+    """A shard handler that applies all changes together."""
+
+    def handle(writer: Writer, jobs: Sequence[Job]) -> None:
+        apply(writer, [job.payload for job in jobs])
+
+    return handle
+
+
 def includeme(config: Configurator) -> None:
     """The mirrors."""
     relationships, reactions = config.registry.relationships, config.registry.reactions
     config.add_shard_handler(FOLLOW_MIRROR, each(relationships.mirror_follow))
     config.add_shard_handler(BLOCK_MIRROR, each(relationships.mirror_block))
-    config.add_shard_handler(LIKE_MIRROR, each(reactions.mirror_like))
-    config.add_shard_handler(COMMENT_MIRROR, each(reactions.mirror_comment))
+    config.add_shard_handler(LIKE_MIRROR, all_at_once(reactions.mirror_likes))
+    config.add_shard_handler(COMMENT_MIRROR, all_at_once(reactions.mirror_comments))
