@@ -93,9 +93,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that share a server stay on one pytest-xdist worker, since each worker would start one of its own."""
     for item in items:
         chosen = item.callspec.params if hasattr(item, "callspec") else {}
-        if "stack" in getattr(item, "fixturenames", ()) or "stack" in chosen.values() or "faults" in item.path.parts:
+        breaks_it = not {"faults", "stack"}.isdisjoint(item.path.relative_to(item.config.rootpath).parts)
+        if breaks_it or "stack" in getattr(item, "fixturenames", ()) or "stack" in chosen.values():
             item.add_marker(pytest.mark.xdist_group("stack"))
             item.add_marker(pytest.mark.stack)
+        if breaks_it:
+            item.add_marker(pytest.mark.breaking)
         elif "server" in chosen:
             item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}-{chosen['server']}"))
 
