@@ -29,8 +29,8 @@ endif
 	@echo "photoapp is at http://127.0.0.1:$(PORT); Ctrl-C stops it"
 	@exec $(BIN)/pserve "$(INI)"
 
-test: $(VENV)/.tested-with ## the suite; needs nothing but Python, real PostgreSQL comes as a wheel; with make services also end to end on the stack
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not breaking" $(PYTEST)
+test: $(VENV)/.tested-with ## the whole suite; needs nothing but Python, real PostgreSQL comes as a wheel
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not stack" $(PYTEST)
 
 test-stack: $(VENV)/.tested-with services ## end to end, under faults and kill -9 on the production shape; one at a time, so nothing is late for a reason of ours
 	$(BIN)/python -m pytest -m stack $(PYTEST)

@@ -97,8 +97,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if breaks_it or "stack" in getattr(item, "fixturenames", ()) or "stack" in chosen.values():
             item.add_marker(pytest.mark.xdist_group("stack"))
             item.add_marker(pytest.mark.stack)
-        if breaks_it:
-            item.add_marker(pytest.mark.breaking)
         elif "server" in chosen:
             item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}-{chosen['server']}"))
 

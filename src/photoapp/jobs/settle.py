@@ -18,10 +18,11 @@ from itertools import groupby
 from operator import attrgetter
 from typing import TypeVar
 
-from photoapp.errors import OutcomeUnknown, TierUnavailable
+from photoapp.errors import OutcomeUnknown, ShardUnavailable, TierUnavailable
 from photoapp.jobs.errors import described
 from photoapp.jobs.registry import Job, Work
 from photoapp.sharding.ids import shard_of
+from photoapp.sharding.shards import may_succeed_at_once
 from photoapp.sharding.writer import Effects, Posted
 
 MAX_ROUNDS = 8
@@ -107,6 +108,15 @@ def _apply_mirrors(work: Work, effects: Effects) -> Exception | None:
 
 
 def _apply_on(work: Work, target: int, mirrors: list[Posted]) -> Effects:
+    try:
+        return _applied(work, target, mirrors)
+    except ShardUnavailable as error:
+        if not may_succeed_at_once(error):
+            raise
+    return _applied(work, target, mirrors)
+
+
+def _applied(work: Work, target: int, mirrors: list[Posted]) -> Effects:
     with work.shards.write(target) as writer:
         # In the order they were posted: only neighbours with the same handler are handed over together.
         for name, run in groupby(mirrors, key=attrgetter("handler")):

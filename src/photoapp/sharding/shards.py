@@ -37,6 +37,8 @@ primary that was demoted."""
 _BROKEN_STATES = frozenset({None, "57P01", "57P02"})
 """What a connection that broke leaves behind: nothing, or that an administrator ended it, or that the server ended all
 of them because one crashed."""
+_CONTENDED_STATES = frozenset({"40P01", "55P03"})
+"""A deadlock of which this transaction was the victim; a lock not got in time."""
 _PGBOUNCER_CRASHED = "server conn crashed"
 """What pgbouncer says, under the SQLSTATE of all its refusals, when its connection to the server broke."""
 
@@ -208,6 +210,14 @@ def is_broken(error: BaseException) -> bool:
     if isinstance(error, DBAPIError):
         return error.connection_invalidated and connection_broke(error.orig)
     return isinstance(error, BrokenOff)
+
+
+def may_succeed_at_once(error: ShardUnavailable) -> bool:
+    """Whether a transaction that ended so is worth a second try: its connection broke before the COMMIT, or others held
+    what it wanted.
+    """
+    cause = getattr(error.__cause__, "orig", None)
+    return isinstance(error, BrokenOff) or getattr(cause, "sqlstate", None) in _CONTENDED_STATES
 
 
 def connection_broke(error: BaseException | None) -> bool:
