@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 from job_world import World, mark
+from sqlalchemy import text
 
 from photoapp.errors import OutcomeUnknown
 from photoapp.jobs.registry import Job
@@ -92,6 +93,29 @@ def test_a_mirror_that_fails_leaves_the_outcome_unknown_and_the_rest_is_still_do
     watched.drain()
     assert watched.row(failed).state == OutboxState.DONE
     assert watched.marks(1) == [f"job:{failed}"]
+
+
+@pytest.mark.parametrize("engine", ["postgresql"])
+@pytest.mark.parametrize(("state", "tries"), [("40P01", 2), ("55P03", 2), ("57014", 1)])
+def test_a_mirror_that_others_stood_in_the_way_of_is_tried_once_more(world: World, state: str, tries: int) -> None:
+    """The server says so itself: a deadlock's victim, a lock not got in time. A statement over its time is not."""
+
+    def mirror(writer: Writer, jobs: Sequence[Job]) -> None:
+        world.seen.append(len(jobs))
+        if len(world.seen) == 1:
+            writer.execute(text(f"DO $$ BEGIN RAISE EXCEPTION 'in the way' USING ERRCODE = '{state}'; END $$"))
+        mark(writer, jobs)
+
+    world.handlers.add_shard_handler("mirror", mirror)
+    with world.shards.write(0) as writer:
+        writer.post("mirror", {}, target=1, before_answer=True)
+    if tries == 1:
+        with pytest.raises(OutcomeUnknown):
+            settle(world.work, writer.effects)
+    else:
+        settle(world.work, writer.effects)
+    assert len(world.seen) == tries
+    assert len(world.marks(1)) == tries - 1
 
 
 def test_versions_that_cannot_be_moved_are_told_to_a_strict_caller_only(world: World) -> None:
