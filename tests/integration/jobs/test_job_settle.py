@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import pytest
 from job_world import World, mark
-from sqlalchemy import text
 
 from photoapp.errors import OutcomeUnknown
 from photoapp.jobs.registry import Job
@@ -103,7 +102,8 @@ def test_a_mirror_that_others_stood_in_the_way_of_is_tried_once_more(world: Worl
     def mirror(writer: Writer, jobs: Sequence[Job]) -> None:
         world.seen.append(len(jobs))
         if len(world.seen) == 1:
-            writer.execute(text(f"DO $$ BEGIN RAISE EXCEPTION 'in the way' USING ERRCODE = '{state}'; END $$"))
+            raising = f"DO $$ BEGIN RAISE EXCEPTION 'in the way' USING ERRCODE = '{state}'; END $$"
+            writer.session.connection().exec_driver_sql(raising)
         mark(writer, jobs)
 
     world.handlers.add_shard_handler("mirror", mirror)
