@@ -35,8 +35,10 @@ class Pair:
         insert_rows(shards, User, map(user_row, self.ids), key="id")
         self.edges = RelationshipService(shards=shards)
         self.handlers = Handlers()
-        self.handlers.add_shard_handler(FOLLOW_MIRROR, each(self.edges.mirror_follow))
-        self.handlers.add_shard_handler(BLOCK_MIRROR, each(self.edges.mirror_block))
+        follows = each(self.edges.mirror_follow, pair=("follower_id", "followed_id"))
+        self.handlers.add_shard_handler(FOLLOW_MIRROR, follows)
+        blocks = each(self.edges.mirror_block, pair=("blocked_id", "blocker_id"))
+        self.handlers.add_shard_handler(BLOCK_MIRROR, blocks)
 
     def act(self, action: str, *, first: bool) -> None:
         me, other = self.ids if first else self.ids[::-1]
