@@ -49,6 +49,20 @@ def test_a_warm_page_is_two_round_trips(server: Running, app: App, alice: Person
     wait_until(warm, within_s=20, what="a page of two round trips")
 
 
+def test_a_page_further_down_asks_for_versions_once(server: Running, app: App, alice: Person) -> None:
+    """Those of what it shows: which authors are merged is known with the token, as on the first page."""
+    followed_with_photos(app, alice)
+    newest = alice.feed_ids()[0]
+    reads = 5
+
+    def warm() -> bool:
+        made = calls(server, lambda: [alice.feed_ids(max_id=newest.partition("_")[0]) for _ in range(reads)])
+        assert made[("session", "open")] >= reads
+        return made[("session", "versions")] == reads
+
+    wait_until(warm, within_s=20, what="a page that asks for versions once")
+
+
 def test_a_warm_page_shows_what_changed_since_the_last(app: App, alice: Person) -> None:
     followed = followed_with_photos(app, alice)
     for number in range(10):

@@ -8,7 +8,7 @@ from functools import partial
 
 from photoapp.errors import CredentialsMissing, RateLimited, TierUnavailable
 from photoapp.services.clients import ClientService
-from photoapp.services.foresight import Ahead, Asking
+from photoapp.services.foresight import MERGING_VERSION, Ahead, Asking
 from photoapp.services.paging import COUNT_DEFAULT
 from photoapp.services.tokens import TokenService
 from photoapp.tiers.session import Rate, SessionTier
@@ -82,10 +82,12 @@ def identify(request: Request) -> Identity:
 
 
 def _foreseeing(request: Request) -> Callable[[int], Asking]:
-    """What the hot read, the first page of a feed, will ask for (DESIGN 3)."""
+    """What a page of a feed will ask for; of the hot read, the first page, all of it (DESIGN 3)."""
     route, query = request.matched_route, request.environ.get("QUERY_STRING", "")
-    if route is None or route.name != "feed" or "_id=" in query:
+    if route is None or route.name != "feed":
         return lambda _: Asking()
+    if "_id=" in query:
+        return lambda _: Asking((MERGING_VERSION,))
     return partial(request.registry.foresight.ask, count=None if "count=" in query else COUNT_DEFAULT + 1)
 
 
