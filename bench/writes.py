@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from bench.baselines import raw_likes
@@ -36,8 +37,6 @@ def likes(stack: Stack, folder: Path, run: Run) -> list[Result]:
     urls = [registry.shards.map.database_of(shard_of(photo)).url for photo in photos]
     conninfo = [url.set(drivername="postgresql").render_as_string(hide_password=False) for url in urls]
     schemas = [schema_name(shard_of(photo)) for photo in photos]
-    ours: list[Load] = []
-    raw: list[float] = []
     with stack.gunicorn(PRODUCTION, path="/readyz") as server:
         cycles = [
             [
@@ -46,13 +45,12 @@ def likes(stack: Stack, folder: Path, run: Run) -> list[Result]:
             ]
             for photo, token in zip(photos, tokens, strict=True)
         ]
-        for number in range(rounds + 1):
-            run.tell(f"round {number} of {rounds}" if number else "warming up")
-            load = measure_each(server.port, cycles, seconds=seconds)
-            rate = raw_likes.rate(conninfo, schemas, photos, user=people[0] + 1, seconds=seconds)
-            if number:
-                ours.append(load)
-                raw.append(rate)
+        ours, raw = _in_turns(
+            run,
+            rounds,
+            lambda: measure_each(server.port, cycles, seconds=seconds),
+            lambda: raw_likes.rate(conninfo, schemas, photos, user=people[0] + 1, seconds=seconds),
+        )
     samples = [ms for load in ours for ms in load.latencies_ms]
     return [
         Result(
@@ -83,19 +81,16 @@ def uploads(stack: Stack, folder: Path, run: Run) -> list[Result]:
     photo = folder / "photo.jpg"
     photo.write_bytes(camera_jpeg())
     body, kind = multipart(photo.read_bytes())
-    ours: list[Load] = []
-    decoded: list[float] = []
     with stack.gunicorn(PRODUCTION, path="/readyz") as server:
         cycles = [
             [request_for(server.port, "/v1/media", bearer(token) | kind, method="POST", body=body)] for token in tokens
         ]
-        for number in range(rounds + 1):
-            run.tell(f"round {number} of {rounds}" if number else "warming up")
-            load = measure_each(server.port, cycles, seconds=seconds)
-            rate = _decoded_per_s(photo, seconds=seconds)
-            if number:
-                ours.append(load)
-                decoded.append(rate)
+        ours, decoded = _in_turns(
+            run,
+            rounds,
+            lambda: measure_each(server.port, cycles, seconds=seconds),
+            lambda: _decoded_per_s(photo, seconds=seconds),
+        )
     samples = [ms for load in ours for ms in load.latencies_ms]
     return [
         Result(
@@ -115,6 +110,21 @@ def uploads(stack: Stack, folder: Path, run: Run) -> list[Result]:
             samples_ms=samples,
         )
     ]
+
+
+def _in_turns(
+    run: Run, rounds: int, load: Callable[[], Load], baseline: Callable[[], float]
+) -> tuple[list[Load], list[float]]:
+    """Ours and the baseline's rate, alternately; a first round of both warms up and is not counted."""
+    ours: list[Load] = []
+    rates: list[float] = []
+    for number in range(rounds + 1):
+        run.tell(f"round {number} of {rounds}" if number else "warming up")
+        found, rate = load(), baseline()
+        if number:
+            ours.append(found)
+            rates.append(rate)
+    return ours, rates
 
 
 def _decoded_per_s(photo: Path, *, seconds: float) -> float:

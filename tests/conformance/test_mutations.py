@@ -487,9 +487,9 @@ class DropsWakesWhileDraining(LocalQueue):
 
         return super()._start(marked, sweep)
 
-    def _wake(self, database, queue, shards, another):
+    def _wake(self, database, queue, shards, *, another):
         if not getattr(self, "draining", False):
-            super()._wake(database, queue, shards, another)
+            super()._wake(database, queue, shards, another=another)
 
 
 @fails("test_wakes_that_come_while_a_drain_runs_become_one_more_drain_of_all_their_shards")

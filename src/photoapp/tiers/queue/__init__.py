@@ -38,7 +38,7 @@ class QueueTier(Tier):
         if queue not in QUEUES:
             raise ValueError(f"no such queue: {queue}")
         with self.guarded("wake"):
-            self._wake(database, queue, frozenset(shards), another)
+            self._wake(database, queue, frozenset(shards), another=another)
 
     def start(self, drain: Drain, sweep: Sweep) -> bool:
         """Begin to work in this process, where the plugin works inside processes at all; False where it does not.
@@ -50,7 +50,7 @@ class QueueTier(Tier):
             return self._start(drain, sweep)
 
     @abstractmethod
-    def _wake(self, database: str, queue: str, shards: frozenset[int], another: bool) -> None: ...  # noqa: FBT001
+    def _wake(self, database: str, queue: str, shards: frozenset[int], *, another: bool) -> None: ...
 
     @abstractmethod
     def _start(self, drain: Drain, sweep: Sweep) -> bool: ...

@@ -61,7 +61,7 @@ class LocalQueue(QueueTier):
     def _ping(self) -> None:
         os.close(_opened(self.settings.lock_file, os.O_RDWR))
 
-    def _wake(self, database: str, queue: str, shards: frozenset[int], another: bool) -> None:  # noqa: FBT001
+    def _wake(self, database: str, queue: str, shards: frozenset[int], *, another: bool) -> None:
         del another
         if self._lock_handle is not None:
             self._add(database, queue, shards)

@@ -160,7 +160,7 @@ class RqQueue(QueueTier):
         # A full Redis answers a PING and takes no wake-ups.
         self._redis.set("photoapp:ping", "", ex=1)
 
-    def _wake(self, database: str, queue: str, shards: frozenset[int], another: bool) -> None:  # noqa: FBT001
+    def _wake(self, database: str, queue: str, shards: frozenset[int], *, another: bool) -> None:
         named = [str(shard) for shard in sorted(shards)] if 0 < len(shards) <= _MOST_NAMED else [_ALL]
         start, waiting, line = f"{database}-", _key(database, queue), f"{Queue.redis_queue_namespace_prefix}{queue}"
         note: list[str | int] = [len(named), *named, start, int(another)]
