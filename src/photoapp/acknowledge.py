@@ -18,6 +18,7 @@ from pyramid.response import Response
 
 from photoapp.errors import OutcomeUnknown, Unavailable
 from photoapp.jobs.settle import settle
+from photoapp.jobs.waker import Waker
 from photoapp.renderers import json_response
 from photoapp.sharding import SAFE_METHODS
 from photoapp.sharding.shards import is_away, is_broken
@@ -27,6 +28,7 @@ from photoapp.types import Request
 
 def tween_factory(handler: Callable[[Request], Response], registry: Any) -> Callable[[Request], Response]:
     """Settle, then answer."""
+    waker = Waker(registry.work)
 
     def tween(request: Request) -> Response:
         response, failure = _handled(handler, request)
@@ -44,7 +46,7 @@ def tween_factory(handler: Callable[[Request], Response], registry: Any) -> Call
             return response
         writer = _writer(request)
         if writer is not None:
-            settle(registry.work, writer.effects)
+            settle(registry.work, writer.effects, wake_up=waker.add)
         try:
             return json_response(request, request.answer())
         except Unavailable as error:

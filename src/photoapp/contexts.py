@@ -126,7 +126,7 @@ def reaction_context(request: Request) -> MediaContext | ReactionContext:
     viewer, catalog = request.viewer, request.registry.catalog
     media_id = _path_id(request, "id")
     owner_id = catalog.owner_of(media_id)
-    owner = None if owner_id is None else catalog.account(owner_id)
+    owner = None if owner_id is None else catalog.account(owner_id, known=request.caller.ahead.versions)
     if owner is None or not shows(viewer, owner):
         return media_context(request)  # which knows the words of the refusal
     return ReactionContext(media_id, owner, viewer)
@@ -143,11 +143,11 @@ def shortcode_context(request: Request) -> MediaContext:
 
 
 def _media_context(request: Request, media_id: int) -> MediaContext:
-    viewer, catalog = request.viewer, request.registry.catalog
-    photo = catalog.photo(media_id)
+    viewer, catalog, known = request.viewer, request.registry.catalog, request.caller.ahead.versions
+    photo = catalog.photo(media_id, known=known)
     if photo is None or not photo.is_live:
         raise NotFound("no such media")
-    owner = catalog.account(photo.owner_id)
+    owner = catalog.account(photo.owner_id, known=known)
     if owner is None or not shows_card(viewer, owner):
         # In the words of an unknown one: a hidden photo cannot be told from it (PROMISES SEC-32).
         raise NotFound("no such media")
@@ -160,6 +160,19 @@ def _path_id(request: Request, name: str) -> int:
         return parse_id(request.matchdict[name], name)
     except InvalidParameter:
         raise NotFound("no such id") from None
+
+
+def foreseen(request: Request) -> list[str]:
+    """The versions that the path's object will be asked by, where this process has met it (DESIGN 3)."""
+    route = request.matched_route
+    if route is None or not route.name.startswith("media.") or "id" not in request.matchdict:
+        return []
+    try:
+        media_id = _path_id(request, "id")
+    except NotFound:
+        return []
+    names: list[str] = request.registry.catalog.versions_for(media_id)
+    return names
 
 
 def viewer_of(request: Request) -> Viewer:

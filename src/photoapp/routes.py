@@ -7,6 +7,7 @@ from pyramid.config import Configurator
 from photoapp.contexts import (
     account_context,
     api_context,
+    foreseen,
     media_context,
     own_context,
     reaction_context,
@@ -19,6 +20,7 @@ from photoapp.contexts import (
 def includeme(config: Configurator) -> None:
     """All routes, and ``request.viewer``."""
     config.add_request_method(viewer_of, "viewer", reify=True)
+    config.add_request_method(foreseen, "foreseen", property=True)
 
     config.add_route("feed", "/v1/users/self/feed", factory=api_context)
 

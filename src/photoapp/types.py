@@ -26,6 +26,8 @@ if TYPE_CHECKING:
         """Who calls; resolving it may raise."""
         viewer: Viewer
         """The caller's facts for the visibility function."""
+        foreseen: list[str]
+        """The versions that the path's object will be asked by, as far as they are known beforehand."""
         input: Input
         rate: Rate | None
         request_id: str

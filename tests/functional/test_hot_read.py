@@ -63,6 +63,23 @@ def test_a_page_further_down_asks_for_versions_once(server: Running, app: App, a
     wait_until(warm, within_s=20, what="a page that asks for versions once")
 
 
+def test_a_like_asks_for_versions_with_the_token_only(server: Running, app: App, alice: Person) -> None:
+    photo = followed_with_photos(app, alice).upload()
+    times = 5
+
+    def like_and_unlike() -> None:
+        for _ in range(times):
+            alice.post(f"/media/{photo['id']}/likes")
+            alice.delete(f"/media/{photo['id']}/likes")
+
+    # On the production shape each process has to have met the photo.
+    wait_until(
+        lambda: calls(server, like_and_unlike).get(("session", "versions"), 0) < times,
+        within_s=20,
+        what="likes that ask for no more versions",
+    )
+
+
 def test_a_warm_page_shows_what_changed_since_the_last(app: App, alice: Person) -> None:
     followed = followed_with_photos(app, alice)
     for number in range(10):

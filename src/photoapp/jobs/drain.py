@@ -1,5 +1,5 @@
-"""Draining a queue: lease what is due, apply it, write down what became of it, until nothing is due (DESIGN
-section 5).
+"""Draining a queue: lease what is due, apply it, write down what became of it, until nothing is left of what was due
+(DESIGN section 5).
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ EFFECTS = 10
 """Effects begun in one pass, a fan-out to ten thousand followers for example: more is for other workers to share."""
 BEGIN_WITHIN = {queue: lease / 3 for queue, lease in LEASES.items()}
 """What a pass has not begun by then it gives back, so that whatever is begun has two thirds of the lease."""
+QUICK = timedelta(seconds=1)
+"""A pass over less than a batch that took no longer has left nothing. What came meanwhile has a wake-up of its own, and
+is done together with what comes next."""
 BUDGET = timedelta(seconds=30)
 """After this a drain wakes another and ends, so that no database keeps a worker from the next."""
 
@@ -69,7 +72,7 @@ def sweep(work: Work, queue: str, *, clock: Clock = utc_now) -> Iterator[tuple[s
 
 
 def passes(work: Work, database: str, queue: str, shards: frozenset[int], *, clock: Clock) -> Iterator[int]:
-    """Pass after pass until one finds nothing due; each yields the number of jobs it leased."""
+    """Pass after pass until one has left nothing; each yields the number of jobs it did."""
     held = next((each for each in work.shards.map.databases if each.name == database), None)
     if held is None:
         # The wake-up is of a process that has another map. Whoever holds those shards sweeps them.
@@ -78,13 +81,21 @@ def passes(work: Work, database: str, queue: str, shards: frozenset[int], *, clo
     # A pass begins behind the shard where the last one ended, so that a long queue on one does not keep the
     # others waiting.
     turn = deque(shard for shard in held.shards if not shards or shard in shards)
-    while jobs := _lease(work, held, turn, queue, clock):
+    more = True
+    while more:
+        begun = clock()
+        jobs = _lease(work, held, turn, queue, clock)
+        if not jobs:
+            return
         mine, others = _shared(work, jobs)
         _give_back(work, others, clock)
-        if others or len(jobs) >= BATCH:
+        more = bool(others) or len(jobs) >= BATCH
+        if more:
             wake(work, database, queue, {job.source for job in jobs}, another=True)
         _finish(work, mine, queue, clock)
         yield len(mine)
+        # One that took long may have given something back, or not have come to every shard.
+        more = more or clock() >= begun + QUICK
 
 
 def _shared(work: Work, jobs: list[Job]) -> tuple[list[Job], list[Job]]:

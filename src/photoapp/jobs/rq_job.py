@@ -25,8 +25,10 @@ _READ = frozenset(
         b"worker_name", b"retries_left", b"result_ttl", b"failure_ttl",
     )
 )  # fmt: skip
-LOOK_S, IDLE_S = 0.03, 0.5
-"""How often a drain looks for more, and for how long without finding any."""
+LOOK_S, LOOK_MAX_S, IDLE_S = 0.03, 0.25, 0.5
+"""A drain looks for more after three times as long as it took for the last, so that the more there is the more is done
+together; within these bounds, and for so long without finding any.
+"""
 TURN_S, STAY_S = 1.0, 25.0
 """How long it stays if others wait for a worker, and if nobody does."""
 _MAX_BYTES = 4096
@@ -83,6 +85,7 @@ def drain(work: Work, database: str, queue: str) -> None:
     assert isinstance(tier, RqQueue)  # noqa: S101 - the worker has refused to start with any other
     began = busy_at = time.monotonic()
     while True:
+        looked_at = time.monotonic()
         shards, others = tier.take_and_stay(database, queue)
         if shards is not None:
             drain_queue(work, database, queue, shards)
@@ -91,7 +94,7 @@ def drain(work: Work, database: str, queue: str) -> None:
         if now >= busy_at + (0 if others else IDLE_S) or now >= began + (TURN_S if others else STAY_S):
             tier.leave(database, queue)
             return
-        time.sleep(LOOK_S)  # what comes meanwhile is done together
+        time.sleep(min(max(LOOK_S, 3 * (now - looked_at)), LOOK_MAX_S))
 
 
 def _small(data: bytes) -> bytes:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 from functools import partial
 from itertools import groupby
 from operator import attrgetter
@@ -23,7 +24,7 @@ from photoapp.jobs.errors import described
 from photoapp.jobs.registry import Job, Work
 from photoapp.sharding.ids import shard_of
 from photoapp.sharding.shards import may_succeed_at_once
-from photoapp.sharding.writer import Effects, Posted
+from photoapp.sharding.writer import Effects, Posted, Wake
 
 MAX_ROUNDS = 8
 """How often a mirror may lead to another. A block needs two; past this it is a circle, which the outbox may
@@ -36,14 +37,15 @@ V = TypeVar("V")
 _log = logging.getLogger(__name__)
 
 
-def settle(work: Work, effects: Effects) -> None:
-    """Do before the answer what a request's commit owes.
+def settle(work: Work, effects: Effects, *, wake_up: Callable[[AbstractSet[Wake]], None] | None = None) -> None:
+    """Do before the answer what a request's commit owes. ``wake_up`` takes the wake-ups, where they can wait a moment.
 
     Raises ``OutcomeUnknown`` where a mirror could not be applied, or where the versions could not be moved
     and the caller must learn it (``effects.strict``). Whatever else fails is left to the outbox.
     """
     failure = _apply_mirrors(work, effects)
-    outages = deliver(work, effects)
+    outages = _tell(work, effects)
+    (wake_up or partial(wake_all, work))(effects.wakes)
     if failure is not None:
         raise OutcomeUnknown("the change is made, but not yet known everywhere") from failure
     if effects.strict:
@@ -56,6 +58,19 @@ def deliver(work: Work, effects: Effects) -> list[TierUnavailable]:
     """Tell the tiers what a commit owes them, mirrors apart. The answer is the outages met; the queue's do
     not count.
     """
+    outages = _tell(work, effects)
+    wake_all(work, effects.wakes)
+    return outages
+
+
+def wake_all(work: Work, wakes: Iterable[Wake]) -> None:
+    """Wake each (database, queue) once, for all of its shards."""
+    places = (((database, queue), shard) for database, queue, shard in sorted(wakes))
+    for (database, queue), shards in _grouped(places).items():
+        wake(work, database, queue, shards)
+
+
+def _tell(work: Work, effects: Effects) -> list[TierUnavailable]:
     calls: list[Callable[[], None]] = []
     if effects.versions:
         calls.append(partial(work.tiers.session.move, sorted(effects.versions)))
@@ -69,9 +84,6 @@ def deliver(work: Work, effects: Effects) -> list[TierUnavailable]:
             call()
         except TierUnavailable as outage:
             outages.append(outage)
-    places = (((database, queue), shard) for database, queue, shard in sorted(effects.wakes))
-    for (database, queue), shards in _grouped(places).items():
-        wake(work, database, queue, shards)
     return outages
 
 

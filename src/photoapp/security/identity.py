@@ -82,10 +82,10 @@ def identify(request: Request) -> Identity:
 
 
 def _foreseeing(request: Request) -> Callable[[int], Asking]:
-    """What a page of a feed will ask for; of the hot read, the first page, all of it (DESIGN 3)."""
+    """What the request will ask for; of the hot read, the first page of a feed, all of it (DESIGN 3)."""
     route, query = request.matched_route, request.environ.get("QUERY_STRING", "")
     if route is None or route.name != "feed":
-        return lambda _: Asking()
+        return lambda _: Asking(request.foreseen)
     if "_id=" in query:
         return lambda _: Asking((MERGING_VERSION,))
     return partial(request.registry.foresight.ask, count=None if "count=" in query else COUNT_DEFAULT + 1)

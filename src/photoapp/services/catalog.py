@@ -110,9 +110,10 @@ class Catalog:
         """
         return self._through(self._accounts, list(dict.fromkeys(ids)), "accounts", versions, away)
 
-    def account(self, id_: int) -> Account | None:
-        """One account, or None."""
-        return self.accounts([id_]).get(id_)
+    def account(self, id_: int, *, known: Mapping[str, int] = _NOTHING) -> Account | None:
+        """One account, or None. ``known`` as with ``versions``."""
+        version = known.get(account_version(id_))
+        return self.accounts([id_], versions=None if version is None else Versions({id_: version}, {})).get(id_)
 
     def viewer(self, id_: int | None, *, known: Mapping[str, int] = _NOTHING) -> Viewer:
         """Whom the viewer follows, blocks and is blocked by. ``ANYONE`` for a client without a user.
@@ -131,9 +132,18 @@ class Catalog:
         """Photos by id, deleted ones too; unknown ids are left out. ``away`` as with ``accounts``."""
         return self._through(self._photos, list(dict.fromkeys(ids)), "photos", versions, away)
 
-    def photo(self, id_: int) -> Photo | None:
-        """One photo, or None."""
-        return self.photos([id_]).get(id_)
+    def photo(self, id_: int, *, known: Mapping[str, int] = _NOTHING) -> Photo | None:
+        """One photo, or None. ``known`` as with ``versions``."""
+        version = known.get(media_version(id_))
+        photo = self.photos([id_], versions=None if version is None else Versions({}, {id_: version})).get(id_)
+        if photo is not None:
+            self._remember_owner(id_, photo.owner_id)
+        return photo
+
+    def versions_for(self, photo_id: int) -> list[str]:
+        """What a photo and its owner will be asked by, in a process that has met it."""
+        owner_id = self._owners.get(photo_id)
+        return [] if owner_id is None else [media_version(photo_id), account_version(owner_id)]
 
     def owner_of(self, photo_id: int) -> int | None:
         """Whose photo it is, deleted or not; None for an unknown one. It never changes, so it is not asked twice."""
@@ -143,10 +153,13 @@ class Catalog:
             if not rows:
                 return None
             owner_id = rows[0].owner_id
-            if len(self._owners) >= _OWNERS_KEPT:
-                self._owners.clear()
-            self._owners[photo_id] = owner_id
+            self._remember_owner(photo_id, owner_id)
         return owner_id
+
+    def _remember_owner(self, photo_id: int, owner_id: int) -> None:
+        if len(self._owners) >= _OWNERS_KEPT:
+            self._owners.clear()
+        self._owners[photo_id] = owner_id
 
     def peek(self, photo_id: int) -> Photo | None:
         """The photo as this process saw it last: a hint whose versions to ask for, never an answer."""

@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from pyramid.config import Configurator
 from sqlalchemy import insert, select, update
 
 from photoapp.errors import NotAllowed, NotFound
-from photoapp.models import Comment, Commented, Like, Liked, LikesSlot, Media, MediaState
+from photoapp.models import Comment, Commented, Like, Liked, Media, MediaState
 from photoapp.services.catalog import media_version
 from photoapp.services.photos import forget_words, note_words
-from photoapp.sharding.flip import Flip
 from photoapp.sharding.shards import Shards
 from photoapp.sharding.writer import Writer
 
 LIKE_MIRROR, COMMENT_MIRROR = "like.mirror", "comment.mirror"
-
-_like: Any = Like.__table__
-_media: Any = Media.__table__
-_slots: Any = LikesSlot.__table__
-_LIKE = Flip(
-    _like, ("media_id", "user_id"), parent=_media, parent_key="media_id",
-    parent_is_live=_media.c.state == int(MediaState.LIVE), counter="likes_count", slots=_slots,
-)  # fmt: skip
+"""The first is also what the shards' function ``set_like`` posts."""
 
 
 class ReactionService:
@@ -36,10 +29,11 @@ class ReactionService:
     def set_like(self, writer: Writer, *, media_id: int, user_id: int, active: bool) -> None:
         """Like or unlike. A repeat changes nothing. Raises ``NotFound`` if the photo is gone.
 
-        The counter comes last and only with a change of a row: its lock is the one that all likers of a photo want.
+        The counter comes last and only with a change of a row: its lock is the one that all likers of a photo want. On
+        PostgreSQL that may be a slot's, so it is then the last change of a transaction, of which there is one.
         """
-        if writer.flips_at_once:
-            self._flip_like(writer, media_id=media_id, user_id=user_id, active=active)
+        if writer.has_functions:
+            self._set_like_at_once(writer, media_id=media_id, user_id=user_id, active=active)
             return
         writer.lock(media_id, user_id)
         self._require_live(writer, media_id)
@@ -88,12 +82,13 @@ class ReactionService:
         forget_words(writer, media_id, source_id=comment_id)
         self._count(writer, media_id, Media.comments_count, -1)
 
-    def _flip_like(self, writer: Writer, *, media_id: int, user_id: int, active: bool) -> None:
-        key = {"media_id": media_id, "user_id": user_id}
-        is_live, changed = writer.flip(_LIKE, key, LIKE_MIRROR, active=active, target=self._shards.of(user_id))
-        if not is_live:
+    def _set_like_at_once(self, writer: Writer, *, media_id: int, user_id: int, active: bool) -> None:
+        mirrored_on, now = self._shards.of(user_id), datetime.now(UTC)
+        done = writer.call("set_like", media_id, user_id, active, mirrored_on, now)
+        if not done.is_live:
             raise NotFound("no such media")
-        if changed:
+        if done.change_id is not None:
+            writer.wakes()
             writer.moves(media_version(media_id))
 
     @staticmethod

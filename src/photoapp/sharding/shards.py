@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import transaction
 import zope.sqlalchemy
@@ -29,7 +29,6 @@ Tables = Callable[[type[Base]], Table]
 AWAY = (OperationalError, InterfaceError, PoolTimeout)
 """What SQLAlchemy raises when a database is down, locked, over its budget, or not yet made."""
 
-_OF_ITS_OWN: Literal["AUTOCOMMIT"] = "AUTOCOMMIT"
 _AWAY_STATES = frozenset({"42P01", "3F000", "25006"})
 """An undefined table or schema: the shard is not made yet, or was moved away (DESIGN 7). A read-only transaction: a
 primary that was demoted."""
@@ -63,7 +62,6 @@ class Reader(Connection):
                 raise
             self._repeated = True
         self.rollback()
-        self.execution_options(isolation_level=_OF_ITS_OWN)  # SQLAlchemy sets it up for the first connection only
         return super().execute(statement, parameters, execution_options=execution_options)
 
 
@@ -74,7 +72,9 @@ class Shards:
         self.map = shard_map
         self.count = shard_map.count
         self.ids = IdGenerator(shard_map)
-        self._readers = {shard: _reader(shard_map.engine_of(shard)) for shard in range(shard_map.count)}
+        self._readers = {
+            shard: shard_map.engine_of(shard).execution_options(photoapp_reads=True) for shard in range(shard_map.count)
+        }
         self._copies: dict[tuple[int, type[Base]], Table] = {}
 
     def of(self, id_: int) -> int:
@@ -227,10 +227,6 @@ def connection_broke(error: BaseException | None) -> bool:
 
 def _plain_table(model: type[Base]) -> Table:
     return Base.metadata.tables[model.__tablename__]
-
-
-def _reader(engine: Engine) -> Engine:
-    return engine if engine.dialect.name == "sqlite" else engine.execution_options(isolation_level=_OF_ITS_OWN)
 
 
 class _WriterSession(Session):

@@ -10,16 +10,17 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Engine, Executable, Result, Row, Select, func, insert, literal, select
+from sqlalchemy import Engine, Executable, Result, Row, func, insert, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from photoapp.models import Base, Outbox, OutboxState
-from photoapp.sharding.flip import Flip, flip_parameters, flip_statement
+from photoapp.models import Base, Outbox
 from photoapp.sharding.generator import IdGenerator
-from photoapp.sharding.map import Database
+from photoapp.sharding.map import Database, schema_name
 
+Wake = tuple[str, str, int]
+"""Database, queue and shard in whose outbox rows wait."""
 COMMIT_SENT = "photoapp.commit_sent"
 """In a session's ``info``: whether its COMMIT was sent."""
 
@@ -49,8 +50,8 @@ class Effects:
     """(user, media): an author's own list gets the photo before the answer."""
     mirrors: list[Posted] = field(default_factory=list)
     """Outbox rows whose effect on another shard belongs before the answer."""
-    wakes: set[tuple[str, str, int]] = field(default_factory=set)
-    """(database, queue, shard) of outbox rows that wait."""
+    wakes: set[Wake] = field(default_factory=set)
+    """Of outbox rows that wait."""
     strict: bool = False
     """Whether the caller must learn it when the versions cannot be moved: deletions and changes of privacy."""
 
@@ -138,35 +139,23 @@ class Writer:
         return self._ids.draw_within(self.session, self.shard)[0]
 
     @property
-    def flips_at_once(self) -> bool:
-        """Whether ``flip`` can be used on this shard."""
+    def has_functions(self) -> bool:
+        """Whether ``call`` can be used on this shard: SQLite keeps no functions."""
         return not self._database.is_sqlite
 
-    def flip(
-        self, flip: Flip, key: dict[str, int], handler: str, *, active: bool, target: int, queue: str = "fast"
-    ) -> tuple[bool, bool]:
-        """Turn a row on or off, post that, and count it, as one statement; (parent is live, row changed).
+    def call(self, function: str, *arguments: Any) -> Row[Any]:
+        """The row that a function of the shard answers with (``alembic/versions`` has them).
 
         A request's writer commits it at once, which saves the two round trips of a transaction around one statement.
-        Otherwise once in a transaction, as its last change, since it may hold a slot that others want.
         """
-        posted = {
-            "queue": queue, "handler": handler, "target": target, "state": int(OutboxState.WAITING),
-            "due_at": datetime.now(UTC), "attempts": 0,
-        }  # fmt: skip
-        statement = _kept_statement(flip, active, self._ids, self.shard)
-        row = self._row_at_once(statement, flip_parameters(key, posted))
-        if row.version is not None:
-            self.effects.wakes.add((self._database.name, queue, self.shard))
-        return row.is_live, row.version is not None
-
-    def _row_at_once(self, statement: Executable, parameters: Any) -> Row[Any]:
+        # Past SQLAlchemy's compiler, which would cost more than the function.
+        statement = _call(self.shard, function, len(arguments))
         if self._alone is None:
-            return self.execute(statement, parameters).one()
+            return self.session.connection().exec_driver_sql(statement, arguments).one()
         with self._alone.connect() as connection:
             self._sent = True
             try:
-                return connection.execute(statement, parameters).one()
+                return connection.exec_driver_sql(statement, arguments).one()
             except DBAPIError as error:
                 # A server that refuses has not done it; of one that says nothing, nobody knows.
                 self._sent = error.connection_invalidated
@@ -215,16 +204,18 @@ class Writer:
         if before_answer:
             self.effects.mirrors.append(Posted(row_id, handler, target, payload))
         if due_at is None:
-            self.effects.wakes.add((self._database.name, queue, self.shard))
+            self.wakes(queue)
         return row_id
+
+    def wakes(self, queue: str = "fast") -> None:
+        """After the commit the queue is told that rows wait in this shard's outbox."""
+        self.effects.wakes.add((self._database.name, queue, self.shard))
 
     def moves(self, *names: str) -> None:
         """After the commit these versions are moved."""
         self.effects.versions.update(names)
 
 
-@functools.lru_cache(maxsize=512)
-def _kept_statement(flip: Flip, active: bool, ids: IdGenerator, shard: int) -> Select[Any]:  # noqa: FBT001 - part of a key
-    # About 40 kB each.
-    outbox: Any = Outbox.__table__
-    return flip_statement(flip, active=active, drawn_id=ids.expression(shard), outbox=outbox)
+@functools.lru_cache(maxsize=4096)
+def _call(shard: int, function: str, arguments: int) -> str:
+    return f"SELECT * FROM {schema_name(shard)}.{function}({', '.join(['%s'] * arguments)})"  # noqa: S608 - our own names

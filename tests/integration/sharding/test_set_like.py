@@ -1,4 +1,4 @@
-"""The one statement that turns a like on or off, on PostgreSQL, by many at once."""
+"""The function that likes and unlikes, on PostgreSQL, by many at once."""
 
 from concurrent.futures import ThreadPoolExecutor
 
