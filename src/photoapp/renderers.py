@@ -28,11 +28,12 @@ def next_page(request: Request, parameter: str, cursor: int | None) -> dict[str,
     """``pagination``: the next parameter and the URL that the caller would call with it, as the caller spelled it."""
     if cursor is None:
         return {}
-    query = [(parameter, str(cursor))]
+    query = f"{parameter}={cursor}"
     if request.environ.get("QUERY_STRING"):
-        query[:0] = [(name, value) for name, value in request.GET.items() if name not in {"sig", parameter}]
+        others = [(name, value) for name, value in request.GET.items() if name not in {"sig", parameter}]
+        query = urlencode([*others, (parameter, str(cursor))])
     return {
-        "next_url": f"{request.host_url}{request.called_path}?{urlencode(query)}",
+        "next_url": f"{request.host_url}{request.called_path}?{query}",
         f"next_{parameter}": str(cursor),
     }
 

@@ -396,8 +396,8 @@ class LetsOneMorePass(MemorySession):
 
 @fails("test_open_is_get_and_versions_and_hit")
 class OpensWithoutCounting(MemorySession):
-    def _open(self, key, names, limit, window_s, beside):
-        found, versions, rate = super()._open(key, names, limit, window_s, beside)
+    def _open(self, key, names, limit, window_s, **extra):
+        found, versions, rate = super()._open(key, names, limit, window_s, **extra)
         if not rate.exceeded:
             then, before, current = self._counts[key]
             self._counts[key] = (then, before, current - 1)
@@ -406,8 +406,15 @@ class OpensWithoutCounting(MemorySession):
 
 @fails("test_open_is_get_and_versions_and_hit")
 class OpensInAnotherOrder(MemorySession):
-    def _open(self, key, names, limit, window_s, beside):
-        return super()._open(key, sorted(names, reverse=True), limit, window_s, beside)
+    def _open(self, key, names, limit, window_s, **extra):
+        return super()._open(key, sorted(names, reverse=True), limit, window_s, **extra)
+
+
+@fails("test_open_finds_what_moved_since_the_versions_that_the_caller_holds")
+class OpensWithWhatTheCallerHolds(MemorySession):
+    def _open(self, key, names, limit, window_s, **extra):
+        found, versions, rate = super()._open(key, names, limit, window_s, **extra)
+        return found, versions if extra["held"] is None else extra["held"].versions, rate
 
 
 @fails("test_fractions_of_a_second_count")

@@ -12,6 +12,7 @@ import orjson
 from photoapp.presenters.people import PeoplePresenter
 from photoapp.presenters.urls import Urls
 from photoapp.services.facts import Account, Photo, Remark
+from photoapp.services.hydration import Gallery
 from photoapp.sharding.ids import unix_ms_of
 from photoapp.visibility import Viewer, shows_card
 
@@ -42,24 +43,17 @@ class MediaPresenter:
         self._people = people
         self._finished: dict[int, _Finished] = {}
 
-    def present(
-        self,
-        photos: Sequence[Photo],
-        *,
-        viewer: Viewer,
-        accounts: Mapping[int, Account],
-        liked: set[int] | None,
-        now: float,
-    ) -> list[orjson.Fragment]:
-        """[media]. ``accounts`` holds everybody involved; ``liked`` is None without a user."""
+    def gallery(self, gallery: Gallery, *, viewer: Viewer, now: float) -> orjson.Fragment:
+        """[media] in one piece, for the viewer whose gallery it is."""
         window = self._urls.window(now)
-        cut_off = viewer.blocks | viewer.blocked_by
-        result = []
-        for photo in photos:
-            body = self._body(photo, viewer, accounts, cut_off, window if photo.is_private else None)
-            end = b"}" if liked is None else _LIKED if photo.id in liked else _NOT_LIKED
-            result.append(orjson.Fragment(body + end))
-        return result
+        if gallery.presented is None or gallery.presented[0] != window:
+            gallery.presented = window, b"[%s]" % b",".join(self._photos(gallery, viewer, window))
+        return orjson.Fragment(gallery.presented[1])
+
+    def photo(self, gallery: Gallery, *, viewer: Viewer, now: float) -> orjson.Fragment:
+        """The one photo of a gallery."""
+        [body] = self._photos(gallery, viewer, self._urls.window(now))
+        return orjson.Fragment(body)
 
     def comments(
         self, remarks: Sequence[Remark], *, viewer: Viewer, accounts: Mapping[int, Account]
@@ -76,6 +70,16 @@ class MediaPresenter:
         window = self._urls.window(now) if photo.is_private else None
         keys = {rendition["name"]: rendition["key"] for rendition in photo.renditions}
         return self._urls.image(keys[name], window=window)
+
+    def _photos(self, gallery: Gallery, viewer: Viewer, window: int) -> list[bytes]:
+        cut_off = viewer.blocks | viewer.blocked_by
+        liked = gallery.liked
+        result = []
+        for photo in gallery.photos:
+            body = self._body(photo, viewer, gallery.accounts, cut_off, window if photo.is_private else None)
+            end = b"}" if liked is None else _LIKED if photo.id in liked else _NOT_LIKED
+            result.append(body + end)
+        return result
 
     def _body(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any
 
 from pyramid.config import Configurator
@@ -38,6 +39,17 @@ class FeedSettings:
     """Entries that a rebuild puts into a list; ``tier.feed.length`` is what pushes keep."""
 
 
+class Source(Enum):
+    """What a batch of candidates came from."""
+
+    LISTS = auto()
+    """From the feed tier alone."""
+    SHARDS = auto()
+    """From the shards, at least in part."""
+    DEGRADED = auto()
+    """From the shards, and not of everybody, since the feed tier is away."""
+
+
 class FeedService:
     """Pages of media ids for a home feed. Ids only: what may be seen is decided where they are shown."""
 
@@ -59,8 +71,8 @@ class FeedService:
         count: int,
         ahead: Ahead,
         away: set[str],
-    ) -> tuple[Batch, bool]:
-        """Up to ``count`` ids below ``below`` and above ``above``, newest first; and whether the feed tier was away.
+    ) -> tuple[Batch, Source]:
+        """Up to ``count`` ids below ``below`` and above ``above``, newest first; and what they came from.
 
         ``ahead`` is what the request began with. Databases that are away are left out, and their names added to
         ``away``.
@@ -70,9 +82,9 @@ class FeedService:
         try:
             home, *others = self._pages(lists, ahead=ahead, away=away, **bounds)
         except TierUnavailable:
-            return self._degraded(viewer, away=away, **bounds), True
+            return self._degraded(viewer, away=away, **bounds), Source.DEGRADED
         if home is None:
-            return self._from_shards(viewer, away=away, **bounds), False
+            return self._from_shards(viewer, away=away, **bounds), Source.SHARDS
         stretches = [_stretch(home), *(_stretch(page) for page in others if page is not None)]
         without_list = [-name for name, page in zip(lists[1:], others, strict=True) if page is None]
         if without_list:
@@ -86,17 +98,21 @@ class FeedService:
             ids = sorted(together, reverse=True)[:count]
         rows = [(id_, id_) for id_ in ids]
         if len(ids) >= count or known_to == 0:
-            return Batch(rows, ended=len(ids) < count), False
+            return Batch(rows, ended=len(ids) < count), Source.SHARDS if without_list else Source.LISTS
         edge = min(below or MAX_ID, known_to)
         if above is not None and above >= edge:
-            return Batch(rows, ended=True), False
+            return Batch(rows, ended=True), Source.SHARDS
         rest = self._from_shards(viewer, below=edge, above=above, count=count - len(ids), away=away)
-        return Batch(rows + rest.rows, ended=rest.ended), False
+        return Batch(rows + rest.rows, ended=rest.ended), Source.SHARDS
 
     def lists(self, viewer: Viewer, ahead: Ahead) -> list[int]:
         """What the viewer's feed is merged from: the home feed, then the list of each author too large to push."""
         assert viewer.id is not None  # noqa: S101 - a feed is somebody's; the view asked for a user
         return [viewer.id, *map(author_list, self._merging.among(viewer.follows, known=ahead.versions))]
+
+    def knows_the_merged(self, ahead: Ahead) -> bool:
+        """Whether ``lists`` are right for the versions that the request began with."""
+        return self._merging.is_current(ahead.versions)
 
     def rebuild(self, name: int, *, away: set[str] | None = None) -> list[int] | None:
         """Build a user's feed, or an ``author_list``, from the shards; None if another build holds it.

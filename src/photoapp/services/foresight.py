@@ -17,6 +17,7 @@ from pyramid.config import Configurator
 from photoapp.services.hydration import Gallery
 from photoapp.services.paging import Batch
 from photoapp.tiers.feed import Beside, FeedPage, FeedTier
+from photoapp.tiers.session import Held
 from photoapp.visibility import Viewer
 
 EXPECTED_KEPT = 2000
@@ -41,17 +42,23 @@ class Ahead:
     pages: Mapping[int, FeedPage | None] = field(default_factory=dict)
     """By list, without bounds, of ``count`` ids."""
     count: int = 0
+    names: Sequence[str] = ()
+    """Those that were asked for, the viewer's account apart."""
 
 
-@dataclass(frozen=True, slots=True)
 class Seen:
     """A first page, and all that it depends on."""
 
-    viewer: Viewer
-    candidates: Batch
-    known: Mapping[str, int]
-    """By name the version of everything in it."""
-    gallery: Gallery
+    __slots__ = ("ahead", "candidates", "gallery", "held", "names", "viewer")
+
+    def __init__(self, viewer: Viewer, candidates: Batch, gallery: Gallery, ahead: Ahead, *, from_lists: bool) -> None:
+        """``ahead`` has the version of everything in it. ``from_lists``: it came of nothing else than of that."""
+        self.viewer = viewer
+        self.candidates = candidates
+        self.gallery = gallery
+        self.ahead = ahead if from_lists else None
+        self.names = ahead.names
+        self.held = Held(ahead.versions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +70,17 @@ class Asking:
     count: int = 0
     beside: Beside | None = None
     """The pages of ``lists``, ``count`` ids each."""
+    held: Held | None = None
+    """The versions that the last page had."""
 
-    def answered(self, versions: Mapping[str, int]) -> Ahead:
-        """What has come of it."""
+    def answered(self, names: Sequence[str], versions: Sequence[int]) -> Ahead:
+        """What has come of it: ``versions`` of ``names``, none while the session tier is away."""
+        if self.held is not None and versions is self.held.versions:
+            by_name = self.held.by_name
+        else:
+            by_name = dict(zip(names, versions, strict=False))
         pages = self.beside.result() if self.beside is not None else None
-        return Ahead(versions, dict(zip(self.lists, pages or (), strict=False)), self.count)
+        return Ahead(by_name, dict(zip(self.lists, pages or (), strict=False)), self.count, self.names)
 
 
 class Foresight:
@@ -81,23 +94,27 @@ class Foresight:
     def ask(self, user_id: int, *, count: int | None) -> Asking:
         """What the first page of this user's feed will probably need. Without ``count`` the ids are not asked for."""
         names, lists = self._expected.get(user_id) or ((MERGING_VERSION,), (user_id,))
+        seen = self._pages.get(user_id)
+        held = seen.held if seen is not None and seen.names is names else None
         if count is None:
-            return Asking(names)
-        return Asking(names, lists, count, self._feed.beside(lists, count=count))
+            return Asking(names, held=held)
+        return Asking(names, lists, count, self._feed.beside(lists, count=count), held)
 
     def expect(self, user_id: int, names: Sequence[str], lists: Sequence[int]) -> None:
         """Remember the versions that a page was put together from, and the lists in the feed tier."""
         self._expected.put(user_id, ((MERGING_VERSION, *names), lists))
 
-    def recall(self, viewer: Viewer, candidates: Batch, known: Mapping[str, int]) -> Gallery | None:
-        """The page that these candidates became, if nothing has changed that it depends on."""
+    def recall(self, viewer: Viewer, ahead: Ahead, candidates: Batch | None = None) -> Gallery | None:
+        """The page, if nothing has changed that it depends on: what the request began with, or else the candidates."""
         seen = None if viewer.id is None else self._pages.get(viewer.id)
-        if seen is None or seen.viewer is not viewer or seen.known != known or seen.candidates != candidates:
+        if seen is None or seen.viewer is not viewer:
             return None
-        return seen.gallery
+        if candidates is None:
+            return seen.gallery if ahead == seen.ahead else None
+        return seen.gallery if ahead.versions == seen.held.by_name and candidates == seen.candidates else None
 
     def remember(self, seen: Seen) -> None:
-        """Remember a page. ``known`` must name everybody and everything in it."""
+        """Remember a page."""
         if seen.viewer.id is not None:
             self._pages.put(seen.viewer.id, seen)
 

@@ -13,9 +13,9 @@ from photoapp.sharding.shards import Shards
 from photoapp.visibility import Viewer, shows
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Gallery:
-    """Photos with everybody they name, ready to be presented."""
+    """Photos with everybody they name, ready to be presented to one viewer."""
 
     photos: list[Photo]
     accounts: dict[int, Account]
@@ -23,6 +23,8 @@ class Gallery:
     next_cursor: int | None
     degraded: bool = False
     """Whether the feed tier was away."""
+    presented: tuple[int, bytes] | None = None
+    """What the presenter made of it, and in which signing window: a page that is shown again costs nothing."""
 
 
 class Hydration:

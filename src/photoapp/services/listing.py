@@ -12,7 +12,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from photoapp.models import Block, Comment, Follow, Following, FollowState, Like, Liked
 from photoapp.services.catalog import Catalog
 from photoapp.services.facts import Account, Photo, Remark
-from photoapp.services.feeds import FeedService, newest_media
+from photoapp.services.feeds import FeedService, Source, newest_media
 from photoapp.services.foresight import Ahead, Foresight, Seen
 from photoapp.services.hydration import Gallery, Hydration
 from photoapp.services.paging import Batch, Page, fill_page
@@ -57,19 +57,24 @@ class ListingService:
         ``ahead`` is what the request began with: the less is missing in it, the fewer round trips.
         """
         foresight, known = self._foresight if max_id is min_id is None else None, ahead.versions
-        degraded = False
+        if (
+            foresight is not None
+            and count + 1 == ahead.count
+            and (shown := foresight.recall(viewer, ahead)) is not None
+        ):
+            return shown
+        sources: set[Source] = set()
 
         def fetch(cursor: int | None, wanted: int) -> Batch:
-            nonlocal degraded
-            batch, weaker = self._feeds.batch(viewer, below=cursor, above=min_id, count=wanted, ahead=ahead, away=away)
-            degraded = degraded or weaker
+            batch, source = self._feeds.batch(viewer, below=cursor, above=min_id, count=wanted, ahead=ahead, away=away)
+            sources.add(source)
             return batch
 
         candidates = fetch(max_id, count + 1)
         lists = self._feeds.lists(viewer, ahead)
         foreseen = not ahead.pages or ahead.pages.keys() == set(lists)
-        if foresight is not None and foreseen and not degraded and not away:
-            gallery = foresight.recall(viewer, candidates, known)
+        if foresight is not None and foreseen and Source.DEGRADED not in sources and not away:
+            gallery = foresight.recall(viewer, ahead, candidates)
             if gallery is not None:
                 return gallery
 
@@ -78,6 +83,7 @@ class ListingService:
 
         hydration = Hydration(self._shards, self._catalog, viewer, away, known=known, also=followed)
         page = fill_page(fetch, hydration.admit, count=count, start=max_id, first=candidates)
+        degraded = Source.DEGRADED in sources
         gallery = hydration.gallery(page, degraded=degraded)
         if foresight is not None and viewer.id is not None:
             names = hydration.names()
@@ -85,7 +91,8 @@ class ListingService:
                 foresight.expect(viewer.id, names, lists)
             elif not degraded and not away and hydration.photo_ids == [id_ for _, id_ in candidates.rows]:
                 # Where more had to be looked at, what else there is may change unseen.
-                foresight.remember(Seen(viewer, candidates, known, gallery))
+                from_lists = sources == {Source.LISTS} and bool(ahead.pages) and self._feeds.knows_the_merged(ahead)
+                foresight.remember(Seen(viewer, candidates, gallery, ahead, from_lists=from_lists))
         return gallery
 
     def recent(

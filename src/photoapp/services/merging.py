@@ -37,9 +37,13 @@ class MergingAccounts:
 
         ``known`` has versions by name that were fetched since the request began; the hot read brings this one.
         """
-        if known.get(MERGING_VERSION) != self._version or self._version is None:
+        if not self.is_current(known):
             self._refresh()
         return self._ids & follows if self._ids else self._ids
+
+    def is_current(self, known: Mapping[str, int]) -> bool:
+        """Whether these accounts are those of the version in ``known``."""
+        return self._version is not None and known.get(MERGING_VERSION) == self._version
 
     def _refresh(self) -> None:
         # One thread reads for all: it is a statement over every shard.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -76,12 +76,12 @@ class TokenService:
         user_id, sha256 = int(match[1]), digest_of(token)
         asking = foresee(user_id)
         key, names = f"t:{sha256}", [account_version(user_id), *asking.names]
-        versions: list[int] = []
+        versions: Sequence[int] = []
         rate: Rate | None = None
         held = None
         with suppress(TierUnavailable):
             held, versions, rate = self._session.open(
-                key, names=names, limit=limit, window_s=window_s, beside=asking.beside
+                key, names=names, limit=limit, window_s=window_s, beside=asking.beside, held=asking.held
             )
         version = versions[0] if versions else None
         if held is None or held["version"] != version:
@@ -91,7 +91,7 @@ class TokenService:
         expires_at = held["expires_at"]
         if not held["good"] or (expires_at is not None and expires_at <= datetime.now(UTC).timestamp()):
             raise TokenInvalid
-        ahead = asking.answered(dict(zip(names, versions, strict=False)))
+        ahead = asking.answered(names, versions)
         return TokenFacts(user_id, held["client_id"], frozenset(held["scope"].split()), sha256, ahead), rate
 
     def revoke_all(self, writer: Writer, *, user_id: int, but: str | None = None) -> None:

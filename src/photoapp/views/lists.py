@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import orjson
-
 from photoapp.errors import NotFound
+from photoapp.presenters.media import MediaPresenter
 from photoapp.renderers import envelope, next_page
-from photoapp.services.facts import Account
+from photoapp.services.facts import Account, Photo
 from photoapp.services.hydration import Gallery
 from photoapp.services.paging import Page
 from photoapp.sharding.ids import first_id_at
@@ -20,19 +19,16 @@ def answer_gallery(request: Request, gallery: Gallery, *, parameter: str) -> dic
     """[media] with its next page."""
     if gallery.degraded:
         request.degraded.add("feed")
-    return envelope(present(request, gallery), next_page(request, parameter, gallery.next_cursor))
+    presenter: MediaPresenter = request.registry.media_presenter
+    shown = presenter.gallery(gallery, viewer=request.viewer, now=time.time())
+    return envelope(shown, next_page(request, parameter, gallery.next_cursor))
 
 
-def present(request: Request, gallery: Gallery) -> list[orjson.Fragment]:
-    """[media]."""
-    fragments: list[orjson.Fragment] = request.registry.media_presenter.present(
-        gallery.photos,
-        viewer=request.viewer,
-        accounts=gallery.accounts,
-        liked=gallery.liked,
-        now=time.time(),
-    )
-    return fragments
+def answer_shown(request: Request, photo: Photo) -> dict[str, Any]:
+    """One photo. The caller has asked for its visibility."""
+    gallery = request.registry.listings.gallery(request.viewer, [photo], away=request.away)
+    presenter: MediaPresenter = request.registry.media_presenter
+    return envelope(presenter.photo(gallery, viewer=request.viewer, now=time.time()))
 
 
 def answer_people(request: Request, page: Page[Account]) -> dict[str, Any]:
@@ -46,8 +42,7 @@ def answer_media(request: Request, media_id: int) -> dict[str, Any]:
     photo = request.registry.catalog.photo(media_id)
     if photo is None or not photo.is_live:
         raise NotFound("no such media")
-    gallery = request.registry.listings.gallery(request.viewer, [photo], away=request.away)
-    return envelope(present(request, gallery)[0])
+    return answer_shown(request, photo)
 
 
 def bounds(request: Request) -> tuple[int | None, int | None]:

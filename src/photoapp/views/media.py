@@ -21,14 +21,13 @@ from photoapp.contexts import AccountContext, ApiContext, MediaContext
 from photoapp.errors import InvalidMedia, InvalidParameter, NotFound
 from photoapp.imaging.result import ProcessedImage
 from photoapp.presenters.shortcode import media_id_of
-from photoapp.renderers import envelope
 from photoapp.security.permissions import Permission
 from photoapp.services.accounts import checked_text
 from photoapp.services.captions import check_caption
 from photoapp.services.photos import Details, PersonTag, PhotoService
 from photoapp.types import Request
 from photoapp.views.api import answer_nothing, api_read, api_write, media_shard, own_shard
-from photoapp.views.lists import answer_gallery, answer_media, bounds, present
+from photoapp.views.lists import answer_gallery, answer_media, answer_shown, bounds
 from photoapp.views.params import parse_id
 from photoapp.visibility import ANYONE, require, shows_card
 
@@ -63,8 +62,7 @@ def publish(context: ApiContext, request: Request) -> int:
 @api_read("media.one", "media.shortcode", permission=Permission.MEDIA_READ)
 def show(context: MediaContext, request: Request) -> dict[str, Any]:
     """GET /media/{id} and /media/shortcode/{code}."""
-    gallery = request.registry.listings.gallery(context.viewer, [context.photo], away=request.away)
-    return envelope(present(request, gallery)[0])
+    return answer_shown(request, context.photo)
 
 
 @api_write(

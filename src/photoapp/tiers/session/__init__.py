@@ -7,7 +7,7 @@ shards, and a version that is not there is a new one, under which nothing old is
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -29,6 +29,18 @@ class Rate:
     def exceeded(self) -> bool:
         """Whether the call must be refused."""
         return self.retry_after_s > 0
+
+
+class Held:
+    """Versions of an earlier time, by name, for whoever asks for the same names again."""
+
+    __slots__ = ("by_name", "packed", "versions")
+
+    def __init__(self, by_name: Mapping[str, int]) -> None:
+        self.by_name = by_name
+        self.versions: Sequence[int] = [*by_name.values()]
+        self.packed = "".join(f"{version:016x}" for version in self.versions)
+        """16 hexadecimal digits each, to be compared at once."""
 
 
 class SessionTier(Tier):
@@ -74,19 +86,27 @@ class SessionTier(Tier):
             return self._hit(name, limit, window_s)
 
     def open(
-        self, key: str, *, names: Sequence[str], limit: int, window_s: int, beside: Beside | None = None
-    ) -> tuple[Any | None, list[int], Rate]:
+        self,
+        key: str,
+        *,
+        names: Sequence[str],
+        limit: int,
+        window_s: int,
+        beside: Beside | None = None,
+        held: Held | None = None,
+    ) -> tuple[Any | None, Sequence[int], Rate]:
         """What the start of a request needs, in one round trip: ``get(key)``, ``versions(names)``, ``hit(key)``.
 
-        A plugin may take along what the feed tier has to ask (``FeedTier.beside``).
+        A plugin may take along what the feed tier has to ask (``FeedTier.beside``). ``held`` is of the same names in
+        the same order: where nothing of it has moved, a plugin may say just that, by ``held.versions`` itself.
         """
         with self.guarded("open"):
-            return self._open(key, names, limit, window_s, beside)
+            return self._open(key, names, limit, window_s, beside=beside, held=held)
 
     def _open(
-        self, key: str, names: Sequence[str], limit: int, window_s: int, beside: Beside | None
-    ) -> tuple[Any | None, list[int], Rate]:
-        del beside
+        self, key: str, names: Sequence[str], limit: int, window_s: int, *, beside: Beside | None, held: Held | None
+    ) -> tuple[Any | None, Sequence[int], Rate]:
+        del beside, held
         return self._get(key), self._versions(names), self._hit(key, limit, window_s)
 
     @abstractmethod

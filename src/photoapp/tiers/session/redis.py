@@ -15,7 +15,7 @@ from photoapp.tiers.redis.beside import Beside
 from photoapp.tiers.redis.fleet import Fleet, Home, all_or_raise
 from photoapp.tiers.redis.instances import bucket_of, parse_instances
 from photoapp.tiers.redis.link import DRIVER_ERRORS, Call, Part, Script
-from photoapp.tiers.session import Rate, SessionTier
+from photoapp.tiers.session import Held, Rate, SessionTier
 
 NAMES_AT_ONCE = 1000
 
@@ -95,10 +95,12 @@ OPEN = Script(
     _EPOCH
     + """
 local rate = hit(ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]))
-return {call('GET', prefix .. 't' .. ARGV[3]), versions_of({unpack(ARGV, 7)}, ARGV[6]), rate[1], rate[2]}
+local versions = versions_of({unpack(ARGV, 8)}, ARGV[6])
+if ARGV[7] ~= '' and table.concat(versions) == ARGV[7] then versions = false end
+return {call('GET', prefix .. 't' .. ARGV[3]), versions, rate[1], rate[2]}
 """
 )
-"""ARGV: seed, key, limit, window, ttl, names: without those that live elsewhere."""
+"""ARGV: seed, key, limit, window, ttl, the versions that the caller holds, names: without those that live elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -167,13 +169,14 @@ class RedisSession(SessionTier):
         return Rate(limit, remaining, retry_after_s)
 
     def _open(
-        self, key: str, names: Sequence[str], limit: int, window_s: int, beside: Any
-    ) -> tuple[Any | None, list[int], Rate]:
+        self, key: str, names: Sequence[str], limit: int, window_s: int, *, beside: Any, held: Held | None
+    ) -> tuple[Any | None, Sequence[int], Rate]:
         home = self._home_of(key)
         groups = self._grouped(names)
         here = next((chunk for each, chunk in groups if each is home), [])
         elsewhere = [(each, chunk) for each, chunk in groups if chunk is not here]
-        opening = self._call(OPEN, home, key, limit, window_s, self.settings.version_ttl_s, *here)
+        packed = "" if held is None or elsewhere else held.packed
+        opening = self._call(OPEN, home, key, limit, window_s, self.settings.version_ttl_s, packed, *here)
         calls = [(home, opening), *((each, self._versions_call(each, chunk)) for each, chunk in elsewhere)]
         taken = beside.calls if isinstance(beside, Beside) and not self._fleet.clustered else []
         # Not repeatable, since the call would be counted twice.
@@ -184,8 +187,10 @@ class RedisSession(SessionTier):
             beside.take(answers[len(calls) :])
         (value, versions, remaining, retry_after_s), *others = all_or_raise(answers[: len(calls)])
         found = None if value is None else orjson.loads(value)
-        moved = _in_order(names, [here, *(chunk for _, chunk in elsewhere)], [versions, *others])
-        return found, moved, Rate(limit, remaining, retry_after_s)
+        rate = Rate(limit, remaining, retry_after_s)
+        if held is not None and versions is None:
+            return found, held.versions, rate
+        return found, _in_order(names, [here, *(chunk for _, chunk in elsewhere)], [versions, *others]), rate
 
     def _carrier(self, home: Home) -> Home:
         """The home of ours that lies in the same Redis, so that one connection serves both; or the home itself."""

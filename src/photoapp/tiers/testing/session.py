@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from photoapp.tiers.session import Held
 from photoapp.tiers.testing.cache import DAY_S, HOUR_S, VALUES
 from photoapp.tiers.testing.common import Facet, TierBasics, eventually, race, twin
 
@@ -207,6 +208,23 @@ class SessionOpen(Facet):
         assert (found, rate.exceeded) == ({"user": "1"}, True)
         assert moved[0] != versions[0]
         assert moved[1:] == versions[1:]
+
+    def test_open_finds_what_moved_since_the_versions_that_the_caller_holds(self, tier: Any) -> None:
+        key, names = name("token"), [name("photo") for _ in range(40)]
+        held = Held(dict(zip(names, tier.versions(names), strict=True)))
+
+        def opened() -> Sequence[int]:
+            _, versions, _ = tier.open(key, names=names, limit=9, window_s=HOUR_S, held=held)
+            return list(versions)
+
+        assert opened() == held.versions
+        for moved in (names[0], names[-1]):
+            tier.move([moved])
+            now = opened()
+            assert now == tier.versions(names)
+            assert now[names.index(moved)] != held.by_name[moved]
+        tier.put(key, 1, ttl_s=90)
+        assert tier.open(key, names=names, limit=9, window_s=HOUR_S, held=held)[0] == 1
 
     def test_open_without_names_gives_no_versions(self, tier: Any) -> None:
         found, versions, rate = tier.open(name("token"), names=[], limit=3, window_s=HOUR_S)
