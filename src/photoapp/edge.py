@@ -58,13 +58,14 @@ def tween_factory(handler: Callable[[Request], Response], registry: Any) -> Call
 def _respell_path(request: Request) -> None:
     """``/x``, ``/x/`` and ``/x.json`` are one path. Raises ``NotFound`` for one that is not UTF-8."""
     environ = request.environ
+    path = environ["PATH_INFO"]
     try:
-        path = request.path_info
+        path = path if path.isascii() else request.path_info
     except UnicodeDecodeError:
         # Everything behind here may read the path: it gets one that can be read, of the same side of the API.
         environ["PATH_INFO"] = request.called_path = "/v1" if environ["PATH_INFO"].startswith("/v1/") else "/"
         raise NotFound("no such path") from None
-    request.called_path = request.path
+    request.called_path = path
     if path.startswith("/v1/"):
         if path.endswith(".json"):
             request.path_info = path[: -len(".json")]
@@ -75,16 +76,17 @@ def _respell_path(request: Request) -> None:
 def _respell_method(request: Request) -> None:
     """A body without a type is a form; ``_method`` is the method."""
     environ = request.environ
-    if request.method in {"POST", "PUT", "DELETE"} and not environ.get("CONTENT_TYPE"):
+    method = environ["REQUEST_METHOD"]
+    if method in {"POST", "PUT", "DELETE"} and not environ.get("CONTENT_TYPE"):
         environ["CONTENT_TYPE"] = _FORM
-    if request.method == "POST" and (method := request.input.override()) in {"PUT", "DELETE"}:
-        request.method = method
+    if method == "POST" and (override := request.input.override()) in {"PUT", "DELETE"}:
+        request.method = override
 
 
 def _finish(request: Request, response: Response, registry: Any) -> None:
-    headers = response.headerlist
+    headers, path = response.headerlist, request.environ["PATH_INFO"]
     headers.append(("X-Request-Id", request.request_id))
-    if request.path_info.startswith("/v1"):
+    if path.startswith("/v1"):
         rate = request.rate
         limit = registry.api_settings.rate_limit if rate is None else rate.limit
         remaining = limit if rate is None else rate.remaining
@@ -92,7 +94,7 @@ def _finish(request: Request, response: Response, registry: Any) -> None:
             ("X-Ratelimit-Limit", str(limit)),
             ("X-Ratelimit-Remaining", str(remaining)),
         ]
-    if request.path_info.startswith(("/v1", "/oauth")):
+    if path.startswith(("/v1", "/oauth")):
         headers.append(("Cache-Control", "no-store"))
     if request.away and response.status_int == 200:
         request.degraded.add("shards")

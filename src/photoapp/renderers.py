@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import orjson
 from pyramid.response import Response
@@ -13,6 +13,8 @@ from photoapp.errors import InvalidParameter
 from photoapp.types import Request
 
 JSON_TYPE = "application/json; charset=utf-8"
+_PATH_SAFE = "/~!$&'()*+,;=:@"
+"""What stands in a path as it is (RFC 3986, section 3.3)."""
 _CALLBACK = re.compile(r"[A-Za-z_$][\w$.]{0,63}", re.ASCII)
 
 
@@ -28,12 +30,13 @@ def next_page(request: Request, parameter: str, cursor: int | None) -> dict[str,
     """``pagination``: the next parameter and the URL that the caller would call with it, as the caller spelled it."""
     if cursor is None:
         return {}
+    path = quote(request.environ.get("SCRIPT_NAME", "") + request.called_path, safe=_PATH_SAFE)
     query = f"{parameter}={cursor}"
     if request.environ.get("QUERY_STRING"):
         others = [(name, value) for name, value in request.GET.items() if name not in {"sig", parameter}]
         query = urlencode([*others, (parameter, str(cursor))])
     return {
-        "next_url": f"{request.host_url}{request.called_path}?{query}",
+        "next_url": f"{request.host_url}{path}?{query}",
         f"next_{parameter}": str(cursor),
     }
 
@@ -41,7 +44,8 @@ def next_page(request: Request, parameter: str, cursor: int | None) -> dict[str,
 def json_response(request: Request, payload: dict[str, Any], *, status: int = 200) -> Response:
     """The answer's bytes. Headers are added at the edge."""
     body = orjson.dumps(payload)
-    callback = request.GET.get("callback") if request.registry.api_settings.jsonp else None
+    has_query, jsonp = request.environ.get("QUERY_STRING"), request.registry.api_settings.jsonp
+    callback = request.GET.get("callback") if has_query and jsonp else None
     if callback is not None:
         if not _CALLBACK.fullmatch(callback):
             raise InvalidParameter("callback", "must be a JavaScript name of at most 64 characters")

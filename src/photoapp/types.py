@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         rate: Rate | None
         request_id: str
         called_path: str
-        """The path as called, before its suffix was taken off."""
+        """The path as called, before its suffix was taken off; decoded."""
         degraded: set[str]
         """Tiers without which the answer is a weaker one."""
         away: set[str]

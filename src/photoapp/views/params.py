@@ -48,7 +48,7 @@ class Input:
         self._request = request
         self._upload_limit_bytes = upload_limit_bytes
         self._body: dict[str, Any] | None = None
-        self._query = _first_of_each(_decoded(request, "GET"))
+        self._query = _first_of_each(_decoded(request, "GET")) if request.environ.get("QUERY_STRING") else {}
 
     def credential(self, name: str) -> str | None:
         """A credential, from the query first: so that a caller who sends it there is known before a body is read."""

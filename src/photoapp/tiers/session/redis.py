@@ -32,15 +32,16 @@ else
 end
 local prefix = KEYS[1] .. ':' .. epoch
 
-local function versions_of(names, ttl_s)
-    if #names == 0 then return {} end
+-- Of the names from this place of ARGV on.
+local function versions_of(first, ttl_s)
     local keys = {}
-    for place, name in ipairs(names) do keys[place] = prefix .. 'v' .. name end
+    for place = first, #ARGV do keys[place - first + 1] = prefix .. 'v' .. ARGV[place] end
+    if #keys == 0 then return keys end
     local found = call('MGET', unpack(keys))
     for place, version in ipairs(found) do
         if not version then
             -- The caller's random seed and the name: a name that is asked twice gets one version.
-            version = string.sub(redis.sha1hex(ARGV[2] .. names[place]), 1, 16)
+            version = string.sub(redis.sha1hex(ARGV[2] .. keys[place]), 1, 16)
             call('SET', keys[place], version, 'EX', ttl_s)
             found[place] = version
         end
@@ -74,7 +75,7 @@ end
 """
 """KEYS[1]: the epoch. ARGV[2]: a random seed."""
 
-VERSIONS = Script(_EPOCH + "return versions_of({unpack(ARGV, 4)}, ARGV[3])")
+VERSIONS = Script(_EPOCH + "return versions_of(4, ARGV[3])")
 """ARGV: seed, ttl, names."""
 
 MOVE = Script(
@@ -95,7 +96,7 @@ OPEN = Script(
     _EPOCH
     + """
 local rate = hit(ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]))
-local versions = versions_of({unpack(ARGV, 8)}, ARGV[6])
+local versions = versions_of(8, ARGV[6])
 if ARGV[7] ~= '' and table.concat(versions) == ARGV[7] then versions = false end
 return {call('GET', prefix .. 't' .. ARGV[3]), versions, rate[1], rate[2]}
 """
