@@ -17,7 +17,7 @@ from pyramid.tweens import INGRESS
 from photoapp.errors import NotFound
 from photoapp.types import Request
 from photoapp.views.errors import error_response
-from photoapp.views.params import Input
+from photoapp.views.params import Input, has_no_body
 
 _AT_ONCE = 64 * 1024
 _FORM = "application/x-www-form-urlencoded"
@@ -109,9 +109,9 @@ def _read_the_rest(request: Request, body: Any, *, limit_bytes: int) -> None:
     A server that closes a connection on which there is something left to read resets it, and the client, which is
     still sending, never sees the answer. (WebOb puts another file in the place of a body that it has read.)
     """
-    chunked = "HTTP_TRANSFER_ENCODING" in request.environ
-    if not chunked and request.environ.get("CONTENT_LENGTH", "") in {"", "0"}:
+    if has_no_body(request):
         return
+    chunked = "HTTP_TRANSFER_ENCODING" in request.environ
     declared = request.content_length or 0
     if not (declared or chunked) or declared > limit_bytes or request.environ.get("wsgi.input") is not body:
         return

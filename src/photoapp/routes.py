@@ -22,7 +22,15 @@ def includeme(config: Configurator) -> None:
     config.add_request_method(viewer_of, "viewer", reify=True)
     config.add_request_method(foreseen, "foreseen", property=True)
 
+    # Each path is tried in order: what is asked most stands first.
     config.add_route("feed", "/v1/users/self/feed", factory=api_context)
+
+    config.add_route("media", "/v1/media", factory=api_context)
+    config.add_route("media.shortcode", "/v1/media/shortcode/{code}", factory=shortcode_context)
+    config.add_route("media.one", "/v1/media/{id}", factory=media_context)
+    config.add_route("media.likes", "/v1/media/{id}/likes", factory=reaction_context)
+    config.add_route("media.comments", "/v1/media/{id}/comments", factory=reaction_context)
+    config.add_route("media.comment", "/v1/media/{id}/comments/{comment_id}", factory=media_context)
 
     config.add_route("users", "/v1/users", factory=api_context)
     config.add_route("self", "/v1/users/self", factory=own_context)
@@ -39,13 +47,6 @@ def includeme(config: Configurator) -> None:
     config.add_route("user.follows", "/v1/users/{id}/follows", factory=account_context)
     config.add_route("user.followed_by", "/v1/users/{id}/followed-by", factory=account_context)
     config.add_route("user.relationship", "/v1/users/{id}/relationship", factory=relation_context)
-
-    config.add_route("media", "/v1/media", factory=api_context)
-    config.add_route("media.shortcode", "/v1/media/shortcode/{code}", factory=shortcode_context)
-    config.add_route("media.one", "/v1/media/{id}", factory=media_context)
-    config.add_route("media.likes", "/v1/media/{id}/likes", factory=reaction_context)
-    config.add_route("media.comments", "/v1/media/{id}/comments", factory=reaction_context)
-    config.add_route("media.comment", "/v1/media/{id}/comments/{comment_id}", factory=media_context)
 
     config.add_route("oauth.token", "/oauth/access_token")
     config.add_route("image", "/p/{code}/media/")

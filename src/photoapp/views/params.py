@@ -180,7 +180,8 @@ class Input:
 
     def _fields(self) -> dict[str, Any]:
         if self._body is None:
-            self._body = self._parse_body() if self._request.method not in {"GET", "HEAD"} else {}
+            has_none = self._request.method in {"GET", "HEAD"} or has_no_body(self._request)
+            self._body = {} if has_none else self._parse_body()
         return self._body
 
     def _parse_body(self) -> dict[str, Any]:
@@ -198,6 +199,12 @@ class Input:
         if kind == "application/x-www-form-urlencoded":
             return _first_of_each(_decoded(request, "POST"))
         return {}
+
+
+def has_no_body(request: Request) -> bool:
+    """Whether the request's head says that nothing follows it."""
+    environ = request.environ
+    return "HTTP_TRANSFER_ENCODING" not in environ and environ.get("CONTENT_LENGTH", "") in {"", "0"}
 
 
 def parse_id(text: str, field: str) -> int:
