@@ -1,4 +1,4 @@
-"""Wake-ups of the queue by those who answer clients: a moment later, and once for many (ADR 8)."""
+"""Wake-ups of the queue by those who answer clients: a moment later, and once for many (ADR 6)."""
 
 from __future__ import annotations
 

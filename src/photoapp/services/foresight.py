@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 
 from pyramid.config import Configurator
 
+from photoapp.services.catalog import account_version
 from photoapp.services.hydration import Gallery
 from photoapp.services.paging import Batch
 from photoapp.tiers.feed import Beside, FeedPage, FeedTier
@@ -23,7 +24,7 @@ from photoapp.visibility import Viewer
 EXPECTED_KEPT = 2000
 """Viewers of whom a process remembers that: about 3 KB each."""
 PAGES_KEPT = 256
-"""Viewers whose last page it remembers too: it holds the page's photos, of which others hold the most."""
+"""Viewers whose last page it remembers too: its JSON, about 40 KB, and its photos, of which others hold the most."""
 MERGING_VERSION = "merging"
 """The name of the version that moves when another account grows over ``feed.push_limit`` (``services/merging.py``)."""
 
@@ -102,7 +103,8 @@ class Foresight:
 
     def expect(self, user_id: int, names: Sequence[str], lists: Sequence[int]) -> None:
         """Remember the versions that a page was put together from, and the lists in the feed tier."""
-        self._expected.put(user_id, ((MERGING_VERSION, *names), lists))
+        own = account_version(user_id)  # which comes with the token in any case
+        self._expected.put(user_id, ((MERGING_VERSION, *(name for name in names if name != own)), lists))
 
     def recall(self, viewer: Viewer, ahead: Ahead, candidates: Batch | None = None) -> Gallery | None:
         """The page, if nothing has changed that it depends on: what the request began with, or else the candidates."""

@@ -57,12 +57,10 @@ class ListingService:
         ``ahead`` is what the request began with: the less is missing in it, the fewer round trips.
         """
         foresight, known = self._foresight if max_id is min_id is None else None, ahead.versions
-        if (
-            foresight is not None
-            and count + 1 == ahead.count
-            and (shown := foresight.recall(viewer, ahead)) is not None
-        ):
-            return shown
+        if foresight is not None and ahead.count == count + 1:
+            gallery = foresight.recall(viewer, ahead)
+            if gallery is not None:
+                return gallery
         sources: set[Source] = set()
 
         def fetch(cursor: int | None, wanted: int) -> Batch:
