@@ -13,7 +13,7 @@ from sqlalchemy import update
 
 from photoapp.models import Delivery, Following, FollowState, Media, MediaState, User
 from photoapp.services.catalog import Catalog, account_version
-from photoapp.services.feeds import FeedService, FeedSettings, newest_media
+from photoapp.services.feeds import FeedService, FeedSettings, Source, newest_media
 from photoapp.services.foresight import MERGING_VERSION, Ahead
 from photoapp.services.merging import MergingAccounts
 from photoapp.services.paging import Batch, fill_page
@@ -171,10 +171,8 @@ class Machine(RuleBasedStateMachine):
 
         def fetch(cursor: int | None, wanted: int) -> Batch:
             away: set[str] = set()
-            batch, degraded = self.feeds.batch(
-                viewer, below=cursor, above=floor, count=wanted, ahead=Ahead(), away=away
-            )
-            assert not degraded
+            batch, source = self.feeds.batch(viewer, below=cursor, above=floor, count=wanted, ahead=Ahead(), away=away)
+            assert source is not Source.DEGRADED
             assert not away
             assert len(batch.rows) <= wanted
             return batch
