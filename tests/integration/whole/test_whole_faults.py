@@ -173,7 +173,7 @@ def test_a_backend_killed_in_its_commit_leaves_nothing_and_the_repeat_makes_one(
 def test_a_commit_whose_answer_is_lost_has_happened_and_the_repeat_finds_it(world: World) -> None:
     far, key = world.far, secrets.token_hex(4)
     before = photos_of(world)
-    world.proxy.lose_commit_of(b".media ")
+    world.proxy.lose_commit_of(b".media (")
 
     answer = publish(far, key)
 
