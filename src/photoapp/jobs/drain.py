@@ -81,21 +81,21 @@ def passes(work: Work, database: str, queue: str, shards: frozenset[int], *, clo
     # A pass begins behind the shard where the last one ended, so that a long queue on one does not keep the
     # others waiting.
     turn = deque(shard for shard in held.shards if not shards or shard in shards)
-    more = True
-    while more:
+    while True:
         begun = clock()
         jobs = _lease(work, held, turn, queue, clock)
         if not jobs:
             return
         mine, others = _shared(work, jobs)
         _give_back(work, others, clock)
-        more = bool(others) or len(jobs) >= BATCH
-        if more:
+        left_some = bool(others) or len(jobs) >= BATCH
+        if left_some:
             wake(work, database, queue, {job.source for job in jobs}, another=True)
         _finish(work, mine, queue, clock)
         yield len(mine)
         # One that took long may have given something back, or not have come to every shard.
-        more = more or clock() >= begun + QUICK
+        if not left_some and clock() < begun + QUICK:
+            return
 
 
 def _shared(work: Work, jobs: list[Job]) -> tuple[list[Job], list[Job]]:

@@ -31,21 +31,22 @@ MAX_ROUNDS = 8
 go round without a client waiting for it.
 """
 
+WakeUp = Callable[[AbstractSet[Wake]], None]
+
 K = TypeVar("K")
 V = TypeVar("V")
 
 _log = logging.getLogger(__name__)
 
 
-def settle(work: Work, effects: Effects, *, wake_up: Callable[[AbstractSet[Wake]], None] | None = None) -> None:
+def settle(work: Work, effects: Effects, *, wake_up: WakeUp | None = None) -> None:
     """Do before the answer what a request's commit owes. ``wake_up`` takes the wake-ups, where they can wait a moment.
 
     Raises ``OutcomeUnknown`` where a mirror could not be applied, or where the versions could not be moved
     and the caller must learn it (``effects.strict``). Whatever else fails is left to the outbox.
     """
     failure = _apply_mirrors(work, effects)
-    outages = _tell(work, effects)
-    (wake_up or partial(wake_all, work))(effects.wakes)
+    outages = deliver(work, effects, wake_up=wake_up)
     if failure is not None:
         raise OutcomeUnknown("the change is made, but not yet known everywhere") from failure
     if effects.strict:
@@ -54,23 +55,10 @@ def settle(work: Work, effects: Effects, *, wake_up: Callable[[AbstractSet[Wake]
                 raise OutcomeUnknown("the change is made, but old answers may still be cached") from outage
 
 
-def deliver(work: Work, effects: Effects) -> list[TierUnavailable]:
+def deliver(work: Work, effects: Effects, *, wake_up: WakeUp | None = None) -> list[TierUnavailable]:
     """Tell the tiers what a commit owes them, mirrors apart. The answer is the outages met; the queue's do
-    not count.
+    not count. ``wake_up`` as with ``settle``.
     """
-    outages = _tell(work, effects)
-    wake_all(work, effects.wakes)
-    return outages
-
-
-def wake_all(work: Work, wakes: Iterable[Wake]) -> None:
-    """Wake each (database, queue) once, for all of its shards."""
-    places = (((database, queue), shard) for database, queue, shard in sorted(wakes))
-    for (database, queue), shards in _grouped(places).items():
-        wake(work, database, queue, shards)
-
-
-def _tell(work: Work, effects: Effects) -> list[TierUnavailable]:
     calls: list[Callable[[], None]] = []
     if effects.versions:
         calls.append(partial(work.tiers.session.move, sorted(effects.versions)))
@@ -84,7 +72,15 @@ def _tell(work: Work, effects: Effects) -> list[TierUnavailable]:
             call()
         except TierUnavailable as outage:
             outages.append(outage)
+    (wake_up or partial(wake_all, work))(effects.wakes)
     return outages
+
+
+def wake_all(work: Work, wakes: Iterable[Wake]) -> None:
+    """Wake each (database, queue) once, for all of its shards."""
+    places = (((database, queue), shard) for database, queue, shard in sorted(wakes))
+    for (database, queue), shards in _grouped(places).items():
+        wake(work, database, queue, shards)
 
 
 def wake(work: Work, database: str, queue: str, shards: Iterable[int], *, another: bool = False) -> None:
