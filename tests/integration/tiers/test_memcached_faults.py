@@ -1,6 +1,5 @@
 """memcached nodes that stop, freeze, return and restart: a miss, soon, and never a wrong value (PROMISES 3.2)."""
 
-import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ import pytest
 
 from photoapp.tiers.cache.memcached import MemcachedCache
 from photoapp.tiers.testing.cache import key
+from support.forked import forked
 from support.memcached import Memcached, MemcachedMissingError, patient
 from support.require import unavailable
 from support.wait import wait_until
@@ -188,8 +188,5 @@ def test_a_forked_process_does_not_speak_on_its_parents_connection(nodes, caches
     def right(name: str, value: str) -> bool:
         return all(cache.get_many([name]) == {name: value} for _ in range(300))
 
-    child = os.fork()
-    if not child:
-        os._exit(0 if right(theirs, "child") else 1)
-    assert right(mine, "parent")
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    with forked(lambda: right(theirs, "child")):
+        assert right(mine, "parent")

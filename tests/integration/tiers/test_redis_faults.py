@@ -1,6 +1,5 @@
 """What the Redis tiers do when Redis is killed, paused, full, restored from an old dump or demoted (PROMISES 3.2)."""
 
-import os
 import time
 from collections.abc import Callable, Iterator
 
@@ -11,6 +10,7 @@ from photoapp.errors import TierUnavailable
 from photoapp.tiers import breaker
 from photoapp.tiers.feed.redis import CHUNK, RedisFeed, RedisFeedSettings
 from photoapp.tiers.session.redis import RedisSession, RedisSessionSettings
+from support.forked import forked
 from support.valkey import ValkeyServer, running
 from support.wait import wait_until
 
@@ -280,14 +280,8 @@ def test_a_primary_that_became_a_replica_is_asked_no_more(server: ValkeyServer, 
 def test_a_forked_child_has_a_connection_of_its_own(session: RedisSession):
     """As ``rq worker`` forks its horses."""
     session.put("token:a", "a", ttl_s=90)
-    child = os.fork()
-    if not child:
-        try:
-            os._exit(0 if session.get("token:a") == "a" else 1)
-        finally:
-            os._exit(2)
-    assert [session.get("token:a") for _ in range(20)] == ["a"] * 20
-    assert os.waitpid(child, 0)[1] == 0
+    with forked(lambda: session.get("token:a") == "a"):
+        assert [session.get("token:a") for _ in range(20)] == ["a"] * 20
 
 
 def test_a_password_that_is_wrong_makes_the_tier_unavailable_and_is_not_told(server: ValkeyServer):

@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 from photoapp.errors import ObjectNotFound, TierUnavailable
 from photoapp.tiers.storage.s3 import S3Storage
 from photoapp.tiers.testing.storage import submit
+from support.forked import forked
 from support.versitygw import Versitygw, VersitygwMissingError, s3_unavailable
 from support.wait import wait_until
 
@@ -300,11 +301,8 @@ def test_a_long_listing_comes_page_by_page(s3, tier, attempts):
 
 def test_a_forked_process_makes_a_client_of_its_own(tier):
     mine = tier._client()
-    child = os.fork()
-    if not child:
-        os._exit(0 if tier.get(KEY) == b"kept" and tier._client() is not mine else 1)
-    assert tier.get(KEY) == b"kept"
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    with forked(lambda: tier.get(KEY) == b"kept" and tier._client() is not mine):
+        assert tier.get(KEY) == b"kept"
 
 
 def test_one_client_serves_threads_that_start_together(made):
