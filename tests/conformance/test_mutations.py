@@ -484,7 +484,7 @@ class DeletesTheFirstOnly(MemoryCache):
 
 @fails("test_a_row_committed_while_a_drain_runs_is_not_passed_over")
 class DropsWakesWhileDraining(LocalQueue):
-    def _start(self, drain, sweep):
+    def _start(self, drain, sweep, beat):
         def marked(*told):
             self.draining = True
             try:
@@ -492,7 +492,7 @@ class DropsWakesWhileDraining(LocalQueue):
             finally:
                 self.draining = False
 
-        return super()._start(marked, sweep)
+        return super()._start(marked, sweep, beat)
 
     def _wake(self, database, queue, shards, *, another):
         if not getattr(self, "draining", False):
@@ -517,31 +517,38 @@ class TakesAllForNone(LocalQueue):
 
 @fails("test_a_slow_queue_does_not_stand_before_a_fast_one")
 class WorksOneAtATime(LocalQueue):
-    def _start(self, drain, sweep):
+    def _start(self, drain, sweep, beat):
         def one_at_a_time(*told):
             with self.__dict__.setdefault("turn", threading.Lock()):
                 drain(*told)
 
-        return super()._start(one_at_a_time, sweep)
+        return super()._start(one_at_a_time, sweep, beat)
 
 
 @fails("test_a_drain_that_raises_is_reported_and_the_next_one_runs")
 class SwallowsFailures(LocalQueue):
-    def _start(self, drain, sweep):
+    def _start(self, drain, sweep, beat):
         def silent(*told):
             try:
                 drain(*told)
             except LookupError:
                 return
 
-        return super()._start(silent, sweep)
+        return super()._start(silent, sweep, beat)
 
 
 @fails("test_a_lost_wake_costs_one_sweep")
 class SweepsOnlyAtTheStart(LocalQueue):
-    def _start(self, drain, sweep):
+    def _start(self, drain, sweep, beat):
         left = list(QUEUES)
-        return super()._start(drain, lambda queue: sweep(queue) if left and left.pop() else ())
+        return super()._start(drain, lambda queue: sweep(queue) if left and left.pop() else (), beat)
+
+
+@fails("test_a_beat_that_raises_is_reported_and_the_next_one_comes")
+class BeatsOnce(LocalQueue):
+    def _start(self, drain, sweep, beat):
+        left = [beat]
+        return super()._start(drain, sweep, lambda: left.pop()() if left else None)
 
 
 @fails("test_a_second_one_does_not_work_and_passes_its_wakes_on")

@@ -36,7 +36,7 @@ OTHER_PROCESS = textwrap.dedent("""
     from photoapp.tiers.queue.local import LocalQueue, LocalQueueSettings
 
     tier = LocalQueue(LocalQueueSettings(Path(sys.argv[1])))
-    print(tier.start(lambda *row: None, lambda queue: ()), flush=True)
+    print(tier.start(lambda *row: None, lambda queue: (), lambda: None), flush=True)
     for line in sys.stdin:
         tier.wake("main", line.strip(), [1])
 """)
@@ -60,7 +60,7 @@ def test_a_worker_that_is_killed_is_succeeded_by_a_process_that_waits(tmp_path):
     outbox.rows.append(("main", "fast", 1))
     with other_process(tier.settings.lock_file) as worker:
         assert worker.stdout.readline() == "True\n"
-        assert tier.start(outbox.drain, outbox.sweep) is False
+        assert tier.start(outbox.drain, outbox.sweep, outbox.beat) is False
         assert outbox.sweeps == 0
         worker.kill()
         try:
@@ -72,7 +72,7 @@ def test_a_worker_that_is_killed_is_succeeded_by_a_process_that_waits(tmp_path):
 def test_the_wake_of_another_process_is_heard_long_before_the_next_sweep(tmp_path):
     outbox = Outbox()
     tier = LocalQueue(LocalQueueSettings(tmp_path / "worker.lock", sweep_s=3600, poll_s=0.02))
-    assert tier.start(outbox.drain, outbox.sweep) is True
+    assert tier.start(outbox.drain, outbox.sweep, outbox.beat) is True
     try:
         eventually(lambda: outbox.sweeps)
         with other_process(tier.settings.lock_file) as sender:

@@ -83,7 +83,7 @@ def patient(*nodes: Memcached, **changes: float) -> MemcachedCacheSettings:
     """Settings for the nodes with time enough for a busy machine: where no fault is meant, none shall be seen."""
     return MemcachedCacheSettings(
         nodes=tuple(node.name for node in nodes),
-        connect_timeout_s=changes.get("connect_timeout_s", 10),
-        timeout_s=changes.get("timeout_s", 10),
+        connect_timeout_s=changes.get("connect_timeout_s", 60),
+        timeout_s=changes.get("timeout_s", 60),
         dead_s=changes.get("dead_s", 30),
     )

@@ -155,7 +155,7 @@ def test_the_application_has_five_tiers_and_closes_them(settings):
     classes = [LocalStorage, MemoryFeed, MemorySession, MemoryCache, LocalQueue]
     assert [type(tier) for tier in tiers.all()] == classes
     assert all(tier.ping() for tier in tiers.all())
-    assert tiers.queue.start(lambda *_: None, lambda _: ()) is True
+    assert tiers.queue.start(lambda *_: None, lambda _: (), lambda: None) is True
     tiers.close()
     tiers.close()
 

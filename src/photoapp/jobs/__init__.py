@@ -11,6 +11,7 @@ from photoapp.jobs.builtin import drop_feeds, move_versions
 from photoapp.jobs.drain import drain
 from photoapp.jobs.housekeeping import Sweeper, delete_done_rows, delete_old_keys
 from photoapp.jobs.registry import Chore, EffectHandler, Handlers, ShardHandler, Work
+from photoapp.jobs.replay import heal_feeds
 
 
 def includeme(config: Configurator) -> None:
@@ -50,5 +51,6 @@ def add_chore(config: Configurator, function: Chore) -> None:
 
 def start_workers(registry: Registry) -> bool:
     """Have the queue tier work in this process, where it does so at all; False where it does not."""
-    started: bool = registry.tiers.queue.start(partial(drain, registry.work), Sweeper(registry.work))
+    work = registry.work
+    started: bool = registry.tiers.queue.start(partial(drain, work), Sweeper(work), partial(heal_feeds, work))
     return started

@@ -14,7 +14,6 @@ from photoapp.jobs.apply import Clock, utc_now
 from photoapp.jobs.drain import sweep
 from photoapp.jobs.errors import described, where
 from photoapp.jobs.registry import Work
-from photoapp.jobs.replay import heal_feeds
 from photoapp.models import IdempotencyKey, Outbox, OutboxState
 
 INTERVAL = timedelta(minutes=10)
@@ -31,8 +30,8 @@ _log = logging.getLogger(__name__)
 
 
 class Sweeper:
-    """What the queue tier sweeps with. The sweep of the slow queue, the last of each round, looks after the feeds too,
-    and keeps house at most every ten minutes.
+    """What the queue tier sweeps with. The sweep of the slow queue, the last of each round, keeps house too, at most
+    every ten minutes.
 
     Each process that sweeps keeps its own time: tidying twice only finds less to do.
     """
@@ -45,10 +44,7 @@ class Sweeper:
     def __call__(self, queue: str) -> Iterator[tuple[str, frozenset[int]]]:
         """``sweep`` as the queue tier's contract has it."""
         yield from sweep(self._work, queue, clock=self._clock)
-        if queue != "slow":
-            return
-        heal_feeds(self._work)
-        if self._clock() >= self._next_at:
+        if queue == "slow" and self._clock() >= self._next_at:
             self._next_at = self._clock() + INTERVAL
             keep_house(self._work, now=self._clock())
 

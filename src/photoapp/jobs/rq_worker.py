@@ -3,19 +3,15 @@ r"""The worker processes of ``tier.queue.use = rq``, run by RQ's own commands::
     PHOTOAPP_INI=etc/production.ini RQ_REDIS_URL=redis://... \
     rq worker-pool --num-workers 4 -w photoapp.jobs.rq_worker.Worker -j photoapp.jobs.rq_worker.Job -S json fast
 
-A worker configures the application once and does everything else in children that it forks: a drain per job, and the
-sweep. So it never holds a connection, or a lock, that a child could inherit.
+A worker configures the application once and does everything else in children that it forks: a drain per job, the sweep,
+the heartbeat of the feeds. So it never holds a connection, or a lock, that a child could inherit.
 """
 
 from __future__ import annotations
 
-import logging
 import os
-import signal
 import sys
-import time
-from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +29,8 @@ from rq.serializers import JSONSerializer
 
 from photoapp import configure
 from photoapp.errors import ConfigurationError, TierUnavailable
-from photoapp.jobs.housekeeping import INTERVAL, Sweeper, keep_house
-from photoapp.jobs.registry import Work
 from photoapp.jobs.rq_job import Job, drain
-from photoapp.jobs.settle import wake
+from photoapp.jobs.rq_upkeep import LOOKS_S, Upkeep
 from photoapp.tiers.queue import QUEUES
 from photoapp.tiers.queue.rq import RqQueue
 
@@ -46,12 +40,7 @@ INI = "etc/production.ini"
 """Where ``PHOTOAPP_INI`` does not name another."""
 MAINTENANCE_S = 30
 MONITORING_S = 5
-DEQUEUE_S = 5
-"""RQ waits so long for a job before it looks about; meanwhile no sweep can begin."""
-SWEEP_LIMIT_S = 300
 RETRY_S, RETRIES = 1.0, 60
-
-_log = logging.getLogger(__name__)
 
 
 class Worker(rq.worker.Worker):
@@ -89,7 +78,7 @@ class Worker(rq.worker.Worker):
                 _refuse_other_redis(self._registry.tiers.queue, connection)
             except ConfigurationError as error:
                 sys.exit(f"photoapp: {error}")
-            self._sweeps = Sweeps(self._registry.work, names[0], connection)
+            self._upkeep = Upkeep(self._registry.work, names[0], connection)
             # RQ waits for its Redis where it asks for a job, and ends where it loses it at any other moment.
             connection.set_retry(Retry(ConstantBackoff(RETRY_S), RETRIES))
         ours = [Queue(each, connection=connection, job_class=Job, serializer=JSONSerializer) for each in names]
@@ -98,13 +87,13 @@ class Worker(rq.worker.Worker):
     @property
     def dequeue_timeout(self) -> int:
         """Seconds."""
-        return DEQUEUE_S
+        return LOOKS_S
 
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
         """RQ calls this whenever it looks about, also while a job runs."""
         super().heartbeat(timeout, pipeline)
         if not self.is_horse:
-            self._sweeps.sweep_if_due()
+            self._upkeep.look_about()
 
     def perform_job(self, job: rq.job.Job, queue: Queue, execution: Execution) -> bool:
         """In the forked child."""
@@ -117,51 +106,6 @@ class Worker(rq.worker.Worker):
 
     def _start_scheduler(self, *args: Any, **kwargs: Any) -> None:
         """Not done: nothing is scheduled, and ``rq worker-pool`` would start a process for it."""
-
-
-class Sweeps:
-    """Looks for rows that nobody woke a worker for, every ``sweep_s``, once for all workers of a queue. The slow one's
-    sweep looks after the feeds too, and keeps house.
-    """
-
-    def __init__(self, work: Work, queue: str, connection: Redis) -> None:
-        self._work = work
-        self._queue = queue
-        self._connection = connection
-        self._interval_s = work.tiers.queue.settings.sweep_s
-        self._due_at = time.monotonic()
-        self._child = 0
-
-    def sweep_if_due(self) -> None:
-        """Begin a sweep if it is time, the last has ended, and no other worker has begun one. Returns at once."""
-        if self._child and os.waitpid(self._child, os.WNOHANG)[0]:
-            self._child = 0
-        if self._child or time.monotonic() < self._due_at:
-            return
-        self._due_at = time.monotonic() + self._interval_s
-        chores: list[Callable[[], None]] = []
-        if self._is_ours("sweep", self._interval_s * 0.9):
-            chores.append(self._sweep)
-        if self._queue == "slow" and self._is_ours("house", INTERVAL.total_seconds()):
-            chores.append(self._keep_house)
-        if chores:
-            self._child = _forked(chores)
-
-    def _is_ours(self, chore: str, seconds: float) -> bool:
-        key = f"photoapp:{chore}:{self._queue}"
-        try:
-            return bool(self._connection.set(key, os.getpid(), nx=True, px=int(seconds * 1000)))
-        except RedisError as error:
-            _log.warning("sweep.postponed", extra={"queue": self._queue, "cause": type(error).__name__})
-            return False
-
-    def _sweep(self) -> None:
-        # A new one each time: what it would do every so often is asked of all workers together, above.
-        for database, shards in Sweeper(self._work)(self._queue):
-            wake(self._work, database, self._queue, shards)
-
-    def _keep_house(self) -> None:
-        keep_house(self._work, now=datetime.now(UTC))
 
 
 def configured(ini: Path) -> Registry:
@@ -201,21 +145,3 @@ def _refuse_other_redis(tier: Any, connection: Redis) -> None:
         tier.close()
     if not same:
         raise ConfigurationError("RQ_REDIS_URL, or --url, is not the Redis of tier.queue.url")
-
-
-def _forked(chores: Iterable[Callable[[], None]]) -> int:
-    """Do this in a child; its pid."""
-    pid = os.fork()
-    if pid:
-        return pid
-    try:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(SWEEP_LIMIT_S)
-        for chore in chores:
-            chore()
-    except Exception:  # noqa: BLE001 - whatever a chore raises, the child ends here and not in RQ's loop
-        _log.exception("sweep.failed")
-    finally:
-        os._exit(0)

@@ -65,7 +65,7 @@ def test_wake_ups_are_coalesced_while_a_drain_waits(world: World) -> None:
     world.handlers.add_effect_handler("hold", hold)
     world.handlers.add_shard_handler("mark", mark)
     commit(world, "hold")
-    world.work.tiers.queue.start(counted, Sweeper(world.work))
+    world.work.tiers.queue.start(counted, Sweeper(world.work), lambda: None)
     assert started.wait(30)
     for _ in range(50):
         commit(world, "mark")
@@ -80,7 +80,7 @@ def test_wake_ups_are_coalesced_while_a_drain_waits(world: World) -> None:
 
 def test_a_commit_is_applied_soon_after_by_the_embedded_queue(world: World) -> None:
     world.handlers.add_shard_handler("mark", mark)
-    assert world.work.tiers.queue.start(partial(drain, world.work), Sweeper(world.work))
+    assert world.work.tiers.queue.start(partial(drain, world.work), Sweeper(world.work), lambda: None)
     for shard in range(4):
         commit(world, "mark", shard)
     wait_until(lambda: all(len(world.marks(shard)) == 1 for shard in range(4)))

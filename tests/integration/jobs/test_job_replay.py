@@ -13,7 +13,6 @@ import pytest
 from job_world import World
 from sqlalchemy import insert
 
-from photoapp.jobs.housekeeping import Sweeper
 from photoapp.jobs.registry import Work
 from photoapp.jobs.replay import heal_feeds, replay
 from photoapp.models import Delivery, Follow, FollowState, Media, MediaState
@@ -129,19 +128,15 @@ def test_what_was_done_before_the_moment_is_left_alone(world: World, work: Work)
     assert listed(work, follower) == [late, early]
 
 
-def test_the_sweep_of_the_slow_queue_heals_and_an_outage_is_left_for_the_next(
-    world: World, work: Work, server: ValkeyServer
-):
+def test_an_outage_is_left_for_the_next_look(world: World, work: Work, server: ValkeyServer):
     [user] = ids(world, 1, shard=0)
-    sweeper = Sweeper(work, clock=world.clock)
     build(work, [user], [])
-    assert list(sweeper("slow")) == []
+    heal_feeds(work)
     server.ask("SAVE")
     server.stop()
-    assert list(sweeper("slow")) == []
+    heal_feeds(work)
     server.start()
-    assert list(sweeper("fast")) == []
     assert listed(work, user) is None
-    assert list(sweeper("slow")) == []
+    heal_feeds(work)
     assert listed(work, user) == []
     assert work.tiers.feed.gaps(now=time.time()) == []

@@ -9,6 +9,7 @@ import psutil
 import pytest
 from redis import Redis
 
+from photoapp.jobs.rq_upkeep import LOOKS_S, WATCH_S
 from photoapp.jobs.rq_worker import Worker
 from support.stack import WORKERS
 from support.valkey import running
@@ -174,3 +175,24 @@ def test_the_sweep_finds_work_that_nobody_was_woken_for(stack, app):
     stack.resume("redis-queue")
     ben.sees_in_feed(media["id"], within_s=60)
     assert time.monotonic() - with_redis_back < 60
+
+
+def beat(stack):
+    """When somebody last looked after the feeds, in seconds since 1970."""
+    with Redis.from_url(stack.env["PHOTOAPP_TIER_FEED_INSTANCES"]) as feeds:
+        [key] = feeds.keys("*:beat")
+        return float(feeds.get(key))
+
+
+def test_the_feeds_are_looked_after_every_second_from_one_watch_to_the_next_and_whoever_is_killed(stack):
+    """DESIGN 4."""
+    over = time.monotonic() + WATCH_S + 2 * LOOKS_S
+    beats = set()
+    while time.monotonic() < over:
+        beats.add(beat(stack))
+        time.sleep(0.2)
+    assert len(beats) > WATCH_S / 2, "half of them may be late on a busy machine"
+    stack.kill("workers-slow")
+    stack.start("workers-slow")
+    started = time.time()
+    wait_until(lambda: beat(stack) > started, within_s=60, what="the next look")

@@ -22,6 +22,9 @@ database.
 Sweep = Callable[[str], Iterable[tuple[str, frozenset[int]]]]
 """``sweep(queue)``: which (database, shards) hold rows that are due and not leased."""
 
+Beat = Callable[[], None]
+"""``beat()``: what is to be looked after every second or so, by one process at least."""
+
 
 class QueueTier(Tier):
     """The contract."""
@@ -40,17 +43,16 @@ class QueueTier(Tier):
         with self.guarded("wake"):
             self._wake(database, queue, frozenset(shards), another=another)
 
-    def start(self, drain: Drain, sweep: Sweep) -> bool:
+    def start(self, drain: Drain, sweep: Sweep, beat: Beat) -> bool:
         """Begin to work in this process, where the plugin works inside processes at all; False where it does not.
 
-        A drain that raises is reported and does not end the worker. Until ``start``, wakes are kept or passed to
-        whoever works.
+        What raises is reported and does not end the worker. Until ``start``, wakes are kept or passed to whoever works.
         """
         with self.guarded("start"):
-            return self._start(drain, sweep)
+            return self._start(drain, sweep, beat)
 
     @abstractmethod
     def _wake(self, database: str, queue: str, shards: frozenset[int], *, another: bool) -> None: ...
 
     @abstractmethod
-    def _start(self, drain: Drain, sweep: Sweep) -> bool: ...
+    def _start(self, drain: Drain, sweep: Sweep, beat: Beat) -> bool: ...

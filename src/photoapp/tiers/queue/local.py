@@ -20,11 +20,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from photoapp.tiers.queue import QUEUES, Drain, QueueTier, Sweep
+from photoapp.tiers.queue import QUEUES, Beat, Drain, QueueTier, Sweep
 
 _log = logging.getLogger(__name__)
 
 _TAKEOVER_S = 1.0
+_BEAT_S = 1.0
 _CLOSE_S = 10.0
 
 
@@ -43,7 +44,7 @@ class LocalQueueSettings:
 
 
 class LocalQueue(QueueTier):
-    """One thread a queue, and one that keeps the lock, sweeps and listens to other processes."""
+    """One thread a queue, and one that keeps the lock, sweeps, keeps the beat and listens to other processes."""
 
     name: ClassVar[str] = "local"
     Settings: ClassVar[type[Any]] = LocalQueueSettings
@@ -72,11 +73,11 @@ class LocalQueue(QueueTier):
         finally:
             os.close(handle)
 
-    def _start(self, drain: Drain, sweep: Sweep) -> bool:
+    def _start(self, drain: Drain, sweep: Sweep, beat: Beat) -> bool:
         if self._threads:
             raise RuntimeError("the queue was started before")
         holds = self._take_lock()
-        self._spawn("keep", partial(self._keep, drain, sweep))
+        self._spawn("keep", partial(self._keep, drain, sweep, beat))
         return holds
 
     def close(self) -> None:
@@ -99,9 +100,9 @@ class LocalQueue(QueueTier):
         self._threads.append(thread)
         thread.start()
 
-    def _keep(self, drain: Drain, sweep: Sweep) -> None:
-        """Wait for the lock if another process has it; then start the workers, and sweep whenever there is
-        reason.
+    def _keep(self, drain: Drain, sweep: Sweep, beat: Beat) -> None:
+        """Wait for the lock if another process has it; then start the workers, sweep whenever there is reason, and
+        keep the beat.
         """
         while self._lock_handle is None:
             if self._closing.wait(_TAKEOVER_S):
@@ -110,7 +111,7 @@ class LocalQueue(QueueTier):
                 self._take_lock()
         for queue in QUEUES:
             self._spawn(queue, partial(self._work, queue, drain))
-        due = time.monotonic()  # at once: whoever worked before may have left rows
+        due = beat_due = time.monotonic()  # at once: whoever worked before may have left rows
         while not self._closing.is_set():
             with _reported("the sweep failed"):
                 if self._woken() or time.monotonic() >= due:
@@ -118,6 +119,10 @@ class LocalQueue(QueueTier):
                     for queue in QUEUES:
                         for database, shards in sweep(queue):
                             self._add(database, queue, shards)
+            with _reported("the beat failed"):
+                if time.monotonic() >= beat_due:
+                    beat_due = time.monotonic() + _BEAT_S
+                    beat()
             self._closing.wait(self.settings.poll_s)
 
     def _woken(self) -> bool:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
 from photoapp.tiers.breaker import Breaker, BreakerOpenError
-from photoapp.tiers.queue import Drain, QueueTier, Sweep
+from photoapp.tiers.queue import Beat, Drain, QueueTier, Sweep
 from photoapp.tiers.redis.instances import Instance, parse_instances
 
 try:
@@ -177,8 +177,8 @@ class RqQueue(QueueTier):
             others, found = self._asked(lambda: self._take_script(keys=[waiting, _mark(waiting), line], args=[mark_ms]))
         return _shards(found), bool(others)
 
-    def _start(self, drain: Drain, sweep: Sweep) -> bool:
-        del drain, sweep
+    def _start(self, drain: Drain, sweep: Sweep, beat: Beat) -> bool:
+        del drain, sweep, beat
         return False
 
     def _job(self, id_: str, database: str, queue: str) -> Job:

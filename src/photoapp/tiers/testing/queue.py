@@ -24,7 +24,7 @@ class Outbox:
     def __init__(self) -> None:
         self.rows: list[Row] = []
         self.drains: list[tuple[str, str, frozenset[int]]] = []
-        self.sweeps = 0
+        self.sweeps = self.beats = 0
         self.failing = False
         self.blind = False
         """Sweeps find nothing, so that only wake-ups count."""
@@ -53,6 +53,11 @@ class Outbox:
             return []
         found = {database for database, its, _ in self.rows if its == queue}
         return [(each, frozenset(row[2] for row in self.rows if row[:2] == (each, queue))) for each in found]
+
+    def beat(self) -> None:
+        self.beats += 1
+        if self.failing:
+            raise LookupError("a beat failed, as the test wants it to")
 
     @contextmanager
     def hold(self, queue: str) -> Iterator[None]:
@@ -94,7 +99,7 @@ class QueueSetting(Facet):
     def working(self, tier: Any) -> Iterator[Outbox]:
         """An outbox that the tier works on."""
         outbox = Outbox()
-        assert tier.start(outbox.drain, outbox.sweep) is True
+        assert tier.start(outbox.drain, outbox.sweep, outbox.beat) is True
         try:
             eventually(lambda: outbox.sweeps >= len(QUEUES))
             yield outbox
@@ -200,7 +205,7 @@ class QueueSweeps(QueueSetting):
         outbox = Outbox()
         outbox.rows = [("a", "fast", 1), ("b", "slow", 2), ("a", "outside", 3)]
         tier.wake("a", "fast", [1])
-        tier.start(outbox.drain, outbox.sweep)
+        tier.start(outbox.drain, outbox.sweep, outbox.beat)
         try:
             eventually(lambda: not outbox.rows)
         finally:
@@ -238,6 +243,14 @@ class QueueFailures(QueueSetting):
             outbox.rows.append(("main", "fast", 1))
             eventually(lambda: not outbox.rows)
             assert records
+
+    def test_a_beat_that_raises_is_reported_and_the_next_one_comes(self, tier: Any) -> None:
+        with self.working(tier) as outbox, reports() as records:
+            eventually(lambda: outbox.beats)
+            outbox.failing = True
+            before = outbox.beats
+            eventually(lambda: outbox.beats > before + 1)
+            assert any("a beat failed" in str(record.exc_info) for record in records)
 
 
 class QueueEnds(QueueSetting):
@@ -285,20 +298,20 @@ class QueueOneWorker(QueueSetting):
     def test_a_second_one_does_not_work_and_passes_its_wakes_on(self, tier: Any) -> None:
         second, idle = twin(tier), Outbox()
         with self.working(tier) as outbox:
-            assert second.start(idle.drain, idle.sweep) is False
+            assert second.start(idle.drain, idle.sweep, idle.beat) is False
             try:
                 waits = [self.wait_of_a_row(outbox, second, shard) for shard in range(4)]
                 # A busy machine may delay one; a plugin that leaves it to the sweep delays every one but the first.
                 assert min(waits[1:]) < self.sweep_s / 2
                 assert idle.drains == []
-                assert idle.sweeps == 0
+                assert (idle.sweeps, idle.beats) == (0, 0)
             finally:
                 second.close()
 
     def test_the_second_takes_over_when_the_first_ends(self, tier: Any) -> None:
         second, heir = twin(tier), Outbox()
         with self.working(tier):
-            assert second.start(heir.drain, heir.sweep) is False
+            assert second.start(heir.drain, heir.sweep, heir.beat) is False
             heir.rows.append(("main", "fast", 1))
             tier.close()
             try:
@@ -318,7 +331,7 @@ class QueueSuite(TierBasics, QueueWakes, QueueSweeps, QueueFailures, QueueEnds, 
         outbox = Outbox()
         return [
             lambda tier: tier.wake("main", "fast", [1]),
-            lambda tier: (tier.start(outbox.drain, outbox.sweep), tier.close()),
+            lambda tier: (tier.start(outbox.drain, outbox.sweep, outbox.beat), tier.close()),
         ]
 
 
@@ -339,9 +352,9 @@ class QueueOutside(Facet):
 
     def test_it_does_not_work_inside_this_process(self, tier: Any) -> None:
         outbox = Outbox()
-        assert tier.start(outbox.drain, outbox.sweep) is False
+        assert tier.start(outbox.drain, outbox.sweep, outbox.beat) is False
         tier.wake("main", "fast", [1])
-        assert outbox.sweeps == 0
+        assert (outbox.sweeps, outbox.beats) == (0, 0)
         assert outbox.drains == []
 
     def test_a_wake_leaves_one_drain_of_its_shards(self, tier: Any) -> None:
