@@ -30,7 +30,7 @@ endif
 	@exec $(BIN)/pserve "$(INI)"
 
 test: $(VENV)/.tested-with ## the whole suite; needs nothing but Python, real PostgreSQL comes as a wheel
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not stack" $(PYTEST)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --max-worker-restart 0 -m "not stack" $(PYTEST)
 
 test-stack: $(VENV)/.tested-with services ## end to end, under faults and kill -9 on the production shape; one at a time, so nothing is late for a reason of ours
 	$(BIN)/python -m pytest -m stack $(PYTEST)
