@@ -1,13 +1,15 @@
 """One connection of one thread to one Redis process, and the scripts that are sent over it.
 
-redis-py's pool and pipeline cost more than the calls that a feed page makes (DESIGN 10), so its ``Connection`` is used
-by itself: packed, sent, read.
+redis-py's pool and pipeline cost more than the calls that a feed page makes (DESIGN 10). So its ``Connection`` only
+connects, authenticates and greets; behind that its socket is used by itself, with hiredis.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import socket
+import struct
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,15 +19,17 @@ from photoapp.tiers.breaker import PROBE_S, BreakerOpenError
 from photoapp.tiers.redis.instances import Address
 
 try:
-    from hiredis import pack_command
+    from hiredis import Reader, pack_command
     from redis.connection import Connection
     from redis.exceptions import ConnectionError as LinkError
-    from redis.exceptions import RedisError, ResponseError
+    from redis.exceptions import InvalidResponse, RedisError, ResponseError
+    from redis.exceptions import TimeoutError as LinkTimeout
 except ImportError as error:
     raise ImportError("this plugin needs redis-py with hiredis: pip install 'photoapp[redis]'") from error
 
 CONNECT_S = 0.2
 CALL_S = 0.5
+_READ_BYTES = 16 * 1024
 _IDLE_S = 1.0
 """A connection that rested longer is looked at before it is used: servers close idle ones, and restart."""
 
@@ -75,6 +79,13 @@ class Link:
         self._unread = 0
         self._used_at = time.monotonic()
         self._connection.connect()
+        self._socket: socket.socket = self._connection._sock  # noqa: SLF001 - there is no other way to it
+        self._socket.settimeout(None)
+        self._limit(PROBE_S)
+        self._reader = Reader(
+            protocolError=InvalidResponse,
+            replyError=self._connection._parser.parse_error,  # noqa: SLF001 - which knows the class of each error
+        )
         role, server = self.ask([(b"ROLE",), (b"INFO", b"server")])
         if isinstance(role, ResponseError) or isinstance(server, ResponseError) or role[0] != b"master":
             self.close()
@@ -82,7 +93,7 @@ class Link:
         self.run_id = _field(server, b"run_id")
         self.fresh = True
         """Whether nothing was asked of it yet but who it is."""
-        self._connection.update_current_socket_timeout(CALL_S)
+        self._limit(CALL_S)
 
     def ask(self, commands: Sequence[Command]) -> list[Any]:
         """Send and receive."""
@@ -91,20 +102,26 @@ class Link:
 
     def send(self, commands: Sequence[Command]) -> None:
         """Send the commands in one piece. Raises ``LinkError`` or redis-py's ``TimeoutError``."""
-        connection = self._connection
         self._unread = len(commands)
         packed = b"".join(pack_command(command) for command in commands)  # type: ignore[arg-type] # it takes any length
-        connection.send_packed_command([packed], check_health=False)
+        try:
+            self._socket.sendall(packed)
+        except OSError as error:
+            raise self._broken(error) from error
 
     def receive(self) -> list[Any]:
         """The answers in order; an error that the server answered is an element, not raised."""
         replies: list[Any] = []
-        read = self._connection.read_response
+        reader = self._reader
         while self._unread:
-            try:
-                replies.append(read())
-            except ResponseError as refusal:
-                replies.append(refusal)
+            reply = reader.gets()
+            if reply is False:  # RESP 2 has no such value: more has to come
+                self._feed()
+                continue
+            if isinstance(reply, LinkError):  # a server that is loading, or has too many clients
+                self.close()
+                raise reply
+            replies.append(reply)
             self._unread -= 1
         self._used_at = time.monotonic()
         self.fresh = False
@@ -126,6 +143,29 @@ class Link:
     def close(self) -> None:
         """Hang up. Twice is fine."""
         self._connection.disconnect()
+
+    def _limit(self, seconds: float) -> None:
+        """How long a send, or a read, may wait. The kernel keeps the time: Python would ask before each whether it may
+        begin, and that is twice the calls for which a thread gives the interpreter away and has to get it back.
+        """
+        for side in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
+            self._socket.setsockopt(socket.SOL_SOCKET, side, struct.pack("@ll", 0, int(seconds * 1e6)))
+
+    def _feed(self) -> None:
+        try:
+            read = self._socket.recv(_READ_BYTES)
+        except OSError as error:
+            raise self._broken(error) from error
+        if not read:
+            raise self._broken(ConnectionResetError("the server has hung up"))
+        self._reader.feed(read)
+
+    def _broken(self, error: OSError) -> RedisError:
+        """Hang up; what to raise."""
+        self.close()
+        if isinstance(error, BlockingIOError):  # how the kernel says that the time is over
+            return LinkTimeout("no answer in time")
+        return LinkError(f"{type(error).__name__}: {error}")
 
 
 def ask_once(address: Address, command: Command, *, username: str | None = None, password: str | None = None) -> Any:
