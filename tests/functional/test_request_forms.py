@@ -140,12 +140,16 @@ def test_an_unknown_method_is_405_in_the_envelope(alice: Person, method: str) ->
 def test_a_method_that_another_path_has_is_405_here(alice: Person) -> None:
     media = alice.upload()
 
-    for method, path in (
-        ("DELETE", "/users/self/feed"), ("POST", "/users/self"), ("PUT", f"/users/{alice.id}"),
-        ("POST", f"/media/{media['id']}"), ("PUT", f"/media/{media['id']}/likes"), ("GET", "/media"), ("GET", "/users"),
-        ("GET", f"/media/{media['id']}/comments/1"), ("DELETE", f"/users/{alice.id}"),
+    for method, path, allowed in (
+        ("DELETE", "/users/self/feed", "GET, HEAD"), ("POST", "/users/self", "DELETE, GET, HEAD, PUT"),
+        ("PUT", f"/users/{alice.id}", "GET, HEAD"), ("POST", f"/media/{media['id']}", "DELETE, GET, HEAD, PUT"),
+        ("PUT", f"/media/{media['id']}/likes", "DELETE, GET, HEAD, POST"), ("GET", "/media", "POST"),
+        ("GET", "/users", "POST"), ("GET", f"/media/{media['id']}/comments/1", "DELETE"),
+        ("DELETE", f"/users/{alice.id}", "GET, HEAD"),
     ):  # fmt: skip
-        assert error_of(alice.call(method, path))[:2] == (405, "APIInvalidParametersError")
+        answer = alice.call(method, path)
+        assert error_of(answer)[:2] == (405, "APIInvalidParametersError")
+        assert answer.headers["Allow"] == allowed, (method, path)
 
 
 def test_head_is_get_without_its_body(alice: Person) -> None:

@@ -59,9 +59,18 @@ def error_response(request: Request, error: Exception) -> Response:
     payload = {"meta": body} if request.path_info.startswith("/v1") else body
     response = Response(body=orjson.dumps(payload), status=code, headerlist=[("Content-Type", JSON_TYPE)])
     retry_after_s = getattr(error, "retry_after_s", None) or (RETRY_AFTER_S if code == 503 else None)
+    if code == 405:
+        response.headerlist.append(("Allow", ", ".join(_allowed(request))))
     if retry_after_s is not None:
         response.headerlist.append(("Retry-After", str(retry_after_s)))
     return response
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods of the path (RFC 9110, 15.5.6). Each view declares one, and Pyramid answers HEAD where it has GET."""
+    views = (each["introspectable"] for each in request.registry.introspector.get_category("views"))
+    methods = {view["request_methods"] for view in views if view["route_name"] == request.matched_route.name}
+    return sorted(methods | {"HEAD"} if "GET" in methods else methods)
 
 
 def _classified(request: Request, error: Exception) -> tuple[int, str, str]:
