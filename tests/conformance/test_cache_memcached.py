@@ -122,10 +122,7 @@ def test_memcached_itself_forgets_soon_after_the_time_is_over(tier, nodes):
 
 
 def test_a_prefix_keeps_installations_apart(nodes):
-    one, other = (
-        MemcachedCache(MemcachedCacheSettings((nodes[0].name,), prefix=prefix, connect_timeout_s=10, timeout_s=10))
-        for prefix in ("a" * 50, "b:")
-    )
+    one, other = (MemcachedCache(patient(nodes[0], prefix=prefix)) for prefix in ("a" * 50, "b:"))
     name = "k".ljust(200, "x")
     one.set_many({name: 1}, ttl_s=90)
     assert (one.get_many([name]), other.get_many([name])) == ({name: 1}, {})

@@ -79,11 +79,7 @@ class Memcached:
             return False
 
 
-def patient(*nodes: Memcached, **changes: float) -> MemcachedCacheSettings:
+def patient(*nodes: Memcached, **changes: Any) -> MemcachedCacheSettings:
     """Settings for the nodes with time enough for a busy machine: where no fault is meant, none shall be seen."""
-    return MemcachedCacheSettings(
-        nodes=tuple(node.name for node in nodes),
-        connect_timeout_s=changes.get("connect_timeout_s", 60),
-        timeout_s=changes.get("timeout_s", 60),
-        dead_s=changes.get("dead_s", 30),
-    )
+    told: dict[str, Any] = {"connect_timeout_s": 60, "timeout_s": 60, **changes}
+    return MemcachedCacheSettings(nodes=tuple(node.name for node in nodes), **told)

@@ -22,8 +22,6 @@ from photoapp.services.relationships import FOLLOW_MIRROR
 
 CLOCKS_DIFFER = timedelta(minutes=1)
 ROWS_AT_ONCE = 1000
-BEAT_S = 1.0
-"""How often somebody has to look for gaps, in seconds: as old as the last look is what would have to be done again."""
 
 _PUSHES = "feed.fan_out"
 _DROPS = (FOLLOW_MIRROR, "feed.drop")
@@ -32,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 
 def heal_feeds(work: Work) -> None:
-    """Look for gaps in the feeds and close them. To be called every ``BEAT_S``; if there are none it costs next to
+    """Look for gaps in the feeds and close them. The queue tier's beat; if there are none it costs next to
     nothing.
 
     A gap that cannot be closed now, since a shard or the feed tier is away, is left for the next call to find, which

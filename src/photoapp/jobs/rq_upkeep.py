@@ -15,8 +15,9 @@ from redis.exceptions import RedisError
 
 from photoapp.jobs.housekeeping import INTERVAL, Sweeper, keep_house
 from photoapp.jobs.registry import Work
-from photoapp.jobs.replay import BEAT_S, heal_feeds
+from photoapp.jobs.replay import heal_feeds
 from photoapp.jobs.settle import wake
+from photoapp.tiers.queue import BEAT_S
 
 LOOKS_S = 5
 """How often a worker looks about at least: RQ waits so long for a job."""
@@ -91,7 +92,7 @@ class _Children:
         return bool(self._pids)
 
     def begin(self, chores: Iterable[Callable[[], None]]) -> None:
-        """One more, which ends with the last of its chores, or five minutes after the last that set its alarm."""
+        """One more, which ends with its last chore; or after ``CHILD_LIMIT_S``, unless a chore sets the alarm anew."""
         pid = os.fork()
         if pid:
             self._pids.append(pid)

@@ -13,6 +13,7 @@ import pytest
 from job_world import World
 from sqlalchemy import insert
 
+from photoapp.jobs import start_workers
 from photoapp.jobs.registry import Work
 from photoapp.jobs.replay import heal_feeds, replay
 from photoapp.models import Delivery, Follow, FollowState, Media, MediaState
@@ -20,6 +21,7 @@ from photoapp.services.feeds import FeedSettings
 from photoapp.services.relationships import FOLLOW_MIRROR
 from photoapp.tiers.feed.redis import RedisFeed, RedisFeedSettings
 from support.valkey import ValkeyServer, running
+from support.wait import wait_until
 
 
 @pytest.fixture
@@ -140,3 +142,15 @@ def test_an_outage_is_left_for_the_next_look(world: World, work: Work, server: V
     heal_feeds(work)
     assert listed(work, user) == []
     assert work.tiers.feed.gaps(now=time.time()) == []
+
+
+def test_the_embedded_queue_looks_by_itself(world: World, work: Work, server: ValkeyServer):
+    [user] = ids(world, 1, shard=0)
+    build(work, [user], [])
+    heal_feeds(work)
+    server.ask("SAVE")
+    server.restart()
+    assert listed(work, user) is None
+    registry: Any = SimpleNamespace(tiers=work.tiers, work=work)
+    assert start_workers(registry)
+    wait_until(lambda: listed(work, user) == [], within_s=30, what="the healing")

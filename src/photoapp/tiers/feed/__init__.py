@@ -136,7 +136,7 @@ class FeedTier(Tier):
     def gaps(self, *, now: float) -> list[Gap]:
         """What has to be made good since an engine restarted, was restored or failed over, each gap to one caller.
 
-        To be called every few seconds by somebody: it also writes down that everything done before ``now`` (seconds
+        To be called every second by somebody: it also writes down that everything done before ``now`` (seconds
         since 1970) has arrived. Whoever gets a gap applies again every push and drop since ``since``, less what clocks
         may differ by, and then calls ``close_gap``; if nothing comes of it within five minutes, another caller gets the
         gap. Meanwhile ``page`` and ``begin_build`` answer None for these lists, and pushes, drops and removals reach

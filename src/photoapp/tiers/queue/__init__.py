@@ -23,7 +23,10 @@ Sweep = Callable[[str], Iterable[tuple[str, frozenset[int]]]]
 """``sweep(queue)``: which (database, shards) hold rows that are due and not leased."""
 
 Beat = Callable[[], None]
-"""``beat()``: what is to be looked after every second or so, by one process at least."""
+"""``beat()``: what is to be looked after every ``BEAT_S``, by one process at least."""
+
+BEAT_S = 1.0
+"""In seconds. As old as its last beat is what a restored Redis would have to be given again (DESIGN 4)."""
 
 
 class QueueTier(Tier):

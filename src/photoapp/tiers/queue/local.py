@@ -20,12 +20,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from photoapp.tiers.queue import QUEUES, Beat, Drain, QueueTier, Sweep
+from photoapp.tiers.queue import BEAT_S, QUEUES, Beat, Drain, QueueTier, Sweep
 
 _log = logging.getLogger(__name__)
 
 _TAKEOVER_S = 1.0
-_BEAT_S = 1.0
 _CLOSE_S = 10.0
 
 
@@ -121,7 +120,7 @@ class LocalQueue(QueueTier):
                             self._add(database, queue, shards)
             with _reported("the beat failed"):
                 if time.monotonic() >= beat_due:
-                    beat_due = time.monotonic() + _BEAT_S
+                    beat_due = time.monotonic() + BEAT_S
                     beat()
             self._closing.wait(self.settings.poll_s)
 

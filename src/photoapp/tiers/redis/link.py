@@ -148,8 +148,9 @@ class Link:
         """How long a send, or a read, may wait. The kernel keeps the time: Python would ask before each whether it may
         begin, and that is twice the calls for which a thread gives the interpreter away and has to get it back.
         """
+        timeval = struct.pack("@ll", int(seconds), int(seconds % 1 * 1e6))
         for side in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
-            self._socket.setsockopt(socket.SOL_SOCKET, side, struct.pack("@ll", 0, int(seconds * 1e6)))
+            self._socket.setsockopt(socket.SOL_SOCKET, side, timeval)
 
     def _feed(self) -> None:
         try:
